@@ -1,0 +1,17 @@
+from plimsoll.errors import PlimsollError as PlimsollError
+from plimsoll.errors import RejectedError as RejectedError
+from plimsoll.model.reference import Reference as Reference
+from plimsoll.model.reference import parse_reference as parse_reference
+from plimsoll.model.settings import Credentials as Credentials
+from plimsoll.model.settings import HttpSettings as HttpSettings
+from plimsoll.model.settings import Layers as Layers
+from plimsoll.model.settings import Settings as Settings
+from plimsoll.model.trust import TrustRoot as TrustRoot
+from plimsoll.model.trust import parse_trusted_root as parse_trusted_root
+from plimsoll.model.verdict import Outcome as Outcome
+from plimsoll.model.verdict import Reason as Reason
+from plimsoll.model.verdict import Verdict as Verdict
+from plimsoll.pipeline.policies import Policy as Policy
+from plimsoll.pipeline.verifier import Verifier as Verifier
+from plimsoll.pipeline.verifier import verify as verify
+from plimsoll.policy.requirements import LogDemand as LogDemand

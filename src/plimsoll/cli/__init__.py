@@ -1,0 +1,1 @@
+"""The command line: skopeo's flags live only here."""

@@ -1,0 +1,87 @@
+"""The command: finds what was asked, imports that and nothing else, and turns errors into messages and exit codes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import Final, Protocol, cast
+
+from plimsoll.cli.arguments import Parser
+from plimsoll.errors import PlimsollError, UsageError
+
+COMMANDS: Final = {
+    "verify": "judge images: may they be run, and why (not)",
+    "digest": "print the SHA-256 of files, hashed in interleaved lanes",
+    "demo": "verify a few hundred images, good and forged, in an embedded registry",
+    "serve": "serve a folder of OCI layouts as a registry",
+    "version": "print the version, and with --verbose what was built in",
+}
+# skopeo's persistent flags: accepted before the command too.
+_GLOBAL_WITH_VALUE: Final = frozenset(
+    {"--policy", "--registries.d", "--registries-conf", "--command-timeout", "--tmpdir", "--user-agent-prefix"}
+    | {"--override-arch", "--override-os", "--override-variant"}
+)
+_USAGE: Final = "usage: plimsoll [GLOBAL OPTIONS] COMMAND [OPTIONS]\n\nplimsoll verifies container images.\n\ncommands:\n"
+
+
+class Command(Protocol):
+    """What a command's module offers."""
+
+    add_arguments: Callable[[Parser], None]
+    run: Callable[..., int]
+    USAGE: str
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _dispatch(words)
+    except PlimsollError as error:
+        return _complain(str(error))
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        return 1
+
+
+def _dispatch(words: list[str]) -> int:
+    leading, name, rest = _split(words)
+    if name is None:
+        return _without_command(leading)
+    if name not in COMMANDS:
+        raise UsageError(f"unknown command {name!r}; try plimsoll --help")
+    module = cast("Command", import_module(f"plimsoll.cli.{name}"))
+    parser = Parser(prog=f"plimsoll {name}", description=COMMANDS[name], usage=getattr(module, "USAGE", None))
+    module.add_arguments(parser)
+    try:
+        arguments = parser.read([*leading, *rest])
+    except UsageError as error:
+        raise UsageError(f"{error}; try plimsoll {name} --help") from None
+    except SystemExit as leave:  # --help
+        return int(leave.code or 0)
+    return module.run(arguments)
+
+
+def _split(words: list[str]) -> tuple[list[str], str | None, list[str]]:
+    at = 0
+    while at < len(words) and words[at].startswith("-"):
+        at += 2 if words[at] in _GLOBAL_WITH_VALUE else 1
+    return words[:at], words[at] if at < len(words) else None, words[at + 1 :]
+
+
+def _without_command(leading: list[str]) -> int:
+    if any(word in ("-h", "--help") for word in leading):
+        lines = [f"  {name:<9} {what}\n" for name, what in COMMANDS.items()]
+        sys.stdout.write(_USAGE + "".join(lines) + "\nplimsoll COMMAND --help tells more.\n")
+        return 0
+    if any(word in ("-v", "--version") for word in leading):
+        return import_module("plimsoll.cli.version").run(None)  # type: ignore[no-any-return]  # as Command.run
+    raise UsageError("no command is given; try plimsoll --help")
+
+
+def _complain(message: str) -> int:
+    escape = import_module("plimsoll.report.escape").printable
+    sys.stderr.write(f"plimsoll: {escape(message)}\n")
+    return 1

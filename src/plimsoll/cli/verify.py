@@ -1,0 +1,155 @@
+"""``plimsoll verify``: its options, and what they come to."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from contextlib import ExitStack
+from typing import BinaryIO, Final
+
+from plimsoll.cli.arguments import Parser, count, count_or_none, duration, rate
+from plimsoll.cli.trust import add_trust_arguments, trust_of
+from plimsoll.errors import ConfigError, UsageError
+from plimsoll.model.reference import LayoutReference, parse_reference
+from plimsoll.model.settings import (
+    DEFAULT_CONCURRENCY,
+    DEFAULT_RETRIES,
+    DEFAULT_TIMEOUT_S,
+    Credentials,
+    HttpSettings,
+    Layers,
+    Settings,
+)
+from plimsoll.pipeline.intake import parse_repository
+
+USAGE = "plimsoll verify [OPTIONS] [IMAGE...]"
+_LAYERS: Final = ("none", "digest")
+_FORMATS: Final = ("text", "json", "jsonl")
+
+
+def add_arguments(parser: Parser) -> None:
+    """The options of ``verify``."""
+    parser.add_argument("images", nargs="*", metavar="IMAGE", help="docker://, oci:PATH[:REF], oci:PATH@DIGEST, oci-archive:, dir:")
+    parser.add_argument("--from", dest="lists", action="append", default=[], metavar="FILE", help="one reference a line; - is stdin; may be given again")
+    parser.add_boolean("--all-tags", help="each IMAGE names a repository: verify all its tags")
+    parser.add_argument("--tags", action="append", default=[], metavar="GLOB", help="of these only the tags that match")
+    add_trust_arguments(parser)
+    _add_access_arguments(parser)
+    parser.add_argument("--layers", choices=_LAYERS, default="none", help="digest: fetch and hash every blob too (none)")
+    parser.add_argument("--platform", metavar="all|host|OS/ARCH[/VARIANT]", help="judge instances of an index instead of the index")
+    parser.add_argument("-j", "--concurrency", type=count, default=DEFAULT_CONCURRENCY, metavar="N", help=f"images in flight ({DEFAULT_CONCURRENCY})")
+    parser.add_argument("--retry-times", type=count_or_none, default=DEFAULT_RETRIES, metavar="N", help=f"tries after the first of each request ({DEFAULT_RETRIES})")
+    parser.add_argument("--timeout", type=duration, default=DEFAULT_TIMEOUT_S, metavar="DURATION", help="for each request (30s)")
+    parser.add_argument("--req-per-sec", type=rate, metavar="N", help="requests a second to each registry at most")
+    parser.add_boolean("--fail-fast", help="stop at the first image that is not accepted")
+    parser.add_argument("--format", choices=_FORMATS, default="text", help="text, json (input order) or jsonl (as they fall)")
+    parser.add_argument("--output", metavar="FILE", help="write the verdicts here instead of stdout")
+    parser.add_argument("--progress", choices=("auto", "bar", "plain", "none"), default="auto", help="on stderr (auto)")
+    parser.add_boolean("-q", "--quiet", help="print no verdicts, only the exit code tells")
+    parser.add_boolean("--debug", help="log to stderr")
+
+
+def _add_access_arguments(parser: Parser) -> None:
+    parser.add_argument("--authfile", default=os.environ.get("REGISTRY_AUTH_FILE"), metavar="FILE", help="credentials (auth.json)")
+    parser.add_argument("--creds", metavar="USER[:PASS]", help="for the registry of the first docker reference only")
+    parser.add_argument("--cert-dir", metavar="DIR", help="*.crt to trust, X.cert and X.key to show, for every registry")
+    parser.add_boolean("--tls-verify", default=None, help="false: accept any certificate, and plain HTTP")
+    parser.add_argument("--auth-realm", action="append", default=[], metavar="HOST", help="credentials may go to this token service too")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Verify what the arguments name; returns the exit code."""
+    from plimsoll.cli.verify_run import Order, run_order  # noqa: PLC0415  # asyncio and aiohttp: only for a real run
+
+    _configure_logging(debug=arguments.debug)
+    with ExitStack() as files:
+        _check_images(arguments)
+        policy, root = trust_of(arguments)
+        lists = tuple([files.enter_context(_open_list(path)) for path in arguments.lists])
+        return run_order(
+            Order(
+                policy=policy,
+                trust=root,
+                settings=_settings(arguments),
+                images=tuple(arguments.images),
+                lists=lists,
+                all_tags=arguments.all_tags,
+                tag_patterns=tuple(arguments.tags),
+                fail_fast=arguments.fail_fast,
+                format=arguments.format,
+                output=arguments.output,
+                quiet=arguments.quiet,
+                progress="none" if arguments.quiet else arguments.progress,
+            )
+        )
+
+
+def _configure_logging(*, debug: bool) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    logger = logging.getLogger("plimsoll")
+    logger.handlers[:] = [handler]
+    logger.setLevel(logging.DEBUG if debug else logging.WARNING)
+
+
+def _check_images(arguments: argparse.Namespace) -> None:
+    """An image on the command line that cannot be one is wrong usage, found before anything is asked."""
+    if not arguments.images and not arguments.lists:
+        raise UsageError("no image is given: name one, or --from FILE")
+    if arguments.tags and not arguments.all_tags:
+        raise UsageError("--tags narrows --all-tags, which is not given")
+    for image in arguments.images:
+        if arguments.all_tags:
+            parse_repository(image)
+        else:
+            _check_ambiguity(image)
+
+
+def _check_ambiguity(image: str) -> None:
+    from plimsoll.transport.oci_layout import refuse_ambiguous  # noqa: PLC0415  # as in run
+
+    reference = parse_reference(image)
+    if isinstance(reference, LayoutReference):
+        refuse_ambiguous(reference)
+
+
+def _open_list(path: str) -> BinaryIO:
+    if path == "-":
+        return os.fdopen(os.dup(0), "rb")
+    try:
+        return open(path, "rb")  # noqa: SIM115  # closed by the caller's ExitStack
+    except OSError as error:
+        raise ConfigError(f"--from {path}: {error.strerror}") from error
+
+
+def _settings(arguments: argparse.Namespace) -> Settings:
+    return Settings(
+        concurrency=arguments.concurrency,
+        layers=Layers(arguments.layers),
+        platform=arguments.platform,
+        http=HttpSettings(
+            connections_per_host=arguments.concurrency,
+            retries=arguments.retry_times,
+            timeout_s=arguments.timeout,
+            requests_per_s=arguments.req_per_sec,
+            auth_realms=frozenset(arguments.auth_realm),
+        ),
+        tls_verify=arguments.tls_verify,
+        cert_dir=arguments.cert_dir,
+        authfile=arguments.authfile or None,
+        credentials=_credentials(arguments.creds),
+        registries_d=arguments.registries_d,
+    )
+
+
+def _credentials(text: str | None) -> Credentials | None:
+    if text is None:
+        return None
+    if not text:
+        raise UsageError("--creds: credentials can't be empty")
+    username, _, password = text.partition(":")
+    if not username:
+        raise UsageError("--creds: username can't be empty")
+    return Credentials(username=username, password=password)

@@ -1,0 +1,188 @@
+"""One run of ``plimsoll verify``: intake, verdicts, output, the way it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import BinaryIO, Final
+
+from plimsoll import native
+from plimsoll.cli.deliver import Delivery
+from plimsoll.cli.formats import FORMATS, Format
+from plimsoll.cli.progress import Progress
+from plimsoll.errors import DeliveryError
+from plimsoll.model.settings import Settings
+from plimsoll.model.trust import TrustRoot
+from plimsoll.model.verdict import Outcome, Verdict
+from plimsoll.pipeline.batch import OrderedWindow
+from plimsoll.pipeline.intake import Entry, TagExpansion, lines_of, read_entry
+from plimsoll.pipeline.policies import Policy
+from plimsoll.pipeline.verifier import Verifier
+from plimsoll.report.escape import printable
+from plimsoll.report.exit_codes import INTERRUPTED, USAGE, exit_code
+from plimsoll.report.summary import Summary
+
+WINDOW: Final = 1024
+"""Verdicts kept back for their turn in ordered output; a record is about a kilobyte."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What one run is to do."""
+
+    policy: Policy
+    trust: TrustRoot | None
+    settings: Settings
+    images: tuple[str, ...]
+    lists: tuple[BinaryIO, ...]
+    all_tags: bool
+    tag_patterns: tuple[str, ...]
+    fail_fast: bool
+    format: str
+    output: str | None
+    quiet: bool
+    progress: str
+
+
+def run_order(order: Order) -> int:
+    """Run it on an event loop of its own; returns the exit code."""
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(_Run(order).run())
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop  # noqa: PLC0415  # only here: a library installs no loop
+    except ImportError:
+        return None  # a platform without uvloop (its marker in pyproject.toml) runs on asyncio's own loop
+    return uvloop.new_event_loop
+
+
+class _Run:
+    """The run and its counts."""
+
+    def __init__(self, order: Order) -> None:
+        self._order = order
+        self._summary = Summary()
+        self._read = 0
+        self._started = time.monotonic()
+        self._interrupted = False
+        self._tags: TagExpansion | None = None
+
+    async def run(self) -> int:
+        """Verify everything, print everything, say how it ended."""
+        order = self._order
+        delivery = Delivery.to(order.output)
+        try:
+            async with Verifier(order.policy, trust=order.trust, settings=order.settings) as verifier:
+                printer = FORMATS[order.format](
+                    _drop if order.quiet else delivery.write, policy=order.policy.digest, backend=native.BACKEND
+                )
+                return await self._deliver(verifier, printer)
+        finally:
+            delivery.close()
+
+    async def _deliver(self, verifier: Verifier, printer: Format) -> int:
+        try:
+            await self._consume(verifier, printer)
+            self._finish(verifier)
+            printer.summary(self._summary)
+        except DeliveryError as error:
+            return self._undelivered(error)
+        if self._interrupted:
+            return INTERRUPTED
+        if self._summary.images + self._summary.not_judged == 0:
+            sys.stderr.write("plimsoll: the list is empty: no image was verified\n")
+            return USAGE
+        single = len(self._order.images) == 1 and not self._order.lists and not self._order.all_tags
+        return exit_code(self._summary, single=single)
+
+    def _finish(self, verifier: Verifier) -> None:
+        self._summary.seconds = time.monotonic() - self._started
+        self._summary.not_judged = self._read - self._summary.images
+        self._summary.requests += verifier.listing.requests
+        self._summary.bytes += verifier.listing.bytes
+        if self._tags is not None:
+            self._summary.attachments = self._tags.attachments
+
+    def _undelivered(self, error: DeliveryError) -> int:
+        lost = self._read - self._summary.images
+        sys.stderr.write(
+            f"plimsoll: {printable(str(error))}; {self._summary.images} verdicts were written, "
+            f"{lost} more references had been read and are not reported\n"
+        )
+        return USAGE
+
+    async def _consume(self, verifier: Verifier, printer: Format) -> None:
+        progress = Progress(self._order.progress, total=self._total())
+        task = asyncio.current_task()
+        assert task is not None
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGINT, self._interrupt, task)
+        loop.add_signal_handler(signal.SIGTERM, self._interrupt, task)
+        try:
+            async with aclosing(self._verdicts(verifier, ordered=printer.ordered)) as verdicts:
+                async for verdict in verdicts:
+                    printer.verdict(verdict)
+                    self._summary.add(verdict)
+                    progress.update(self._summary)
+                    if self._order.fail_fast and verdict.outcome is not Outcome.ACCEPTED:
+                        return
+        except asyncio.CancelledError:
+            if not self._interrupted:
+                raise
+            task.uncancel()
+        finally:
+            progress.close()
+            loop.remove_signal_handler(signal.SIGINT)
+            loop.remove_signal_handler(signal.SIGTERM)
+
+    def _interrupt(self, task: asyncio.Task[object]) -> None:
+        self._interrupted = True
+        task.cancel()
+
+    async def _verdicts(self, verifier: Verifier, *, ordered: bool) -> AsyncGenerator[Verdict, None]:
+        entries = self._counted(self._entries(verifier))
+        window = OrderedWindow(WINDOW)
+        found = verifier.verify_many(window.gate(entries) if ordered else entries)
+        async with aclosing(found):
+            async for verdict in window.order(found, position=_position) if ordered else found:
+                yield verdict
+
+    async def _counted(self, entries: AsyncIterator[Entry]) -> AsyncIterator[Entry]:
+        async for entry in entries:
+            self._read += 1
+            yield entry
+
+    async def _entries(self, verifier: Verifier) -> AsyncIterator[Entry]:
+        texts = self._texts()
+        if not self._order.all_tags:
+            async for text in texts:
+                yield read_entry(text)
+            return
+        self._tags = TagExpansion(verifier.tags, patterns=self._order.tag_patterns)
+        async for entry in self._tags.expand(texts):
+            yield entry
+
+    async def _texts(self) -> AsyncIterator[str]:
+        for image in self._order.images:
+            yield image
+        for stream in self._order.lists:
+            async for text in lines_of(stream):
+                yield text
+
+    def _total(self) -> int | None:
+        return None if self._order.lists or self._order.all_tags else len(self._order.images)
+
+
+def _position(verdict: Verdict) -> int:
+    return verdict.position
+
+
+def _drop(text: str) -> None:
+    """Where ``--quiet`` sends the verdicts."""

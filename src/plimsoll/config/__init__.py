@@ -1,0 +1,1 @@
+"""Finds and reads the user's files; the bytes with their origin, parsed elsewhere."""

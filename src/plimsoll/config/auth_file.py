@@ -1,0 +1,215 @@
+"""auth.json and Docker's config.json: what to log in with at a registry (containers-auth.json(5)).
+
+The most specific key of a file wins, the first file that knows the registry wins. Keys are compared whole: a host that
+merely begins like one gets nothing. Nothing that a file holds is ever shown but its keys.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from plimsoll import limits
+from plimsoll.config.files import ConfigFile, home, read_file, user_places
+from plimsoll.errors import ConfigError, UnsupportedError
+from plimsoll.model.settings import Credentials
+from plimsoll.native import ReadError, read_json
+
+_log = logging.getLogger(__name__)
+
+DOCKER_HOSTS: Final = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
+"""The names of Docker Hub: one registry, whose credentials are found under any of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthEntry:
+    """One entry of ``auths``: credentials, none (an entry may be empty), or an identity token, not supported yet."""
+
+    key: str
+    credentials: Credentials | None
+    has_identity_token: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthFile:
+    """One file, read. ``legacy`` is ``~/.dockercfg``, whose keys are URLs."""
+
+    origin: str
+    auths: Mapping[str, AuthEntry]
+    helpers: Mapping[str, str] = field(default_factory=dict)
+    legacy: bool = False
+
+    def find(self, host: str, repository: str) -> Credentials | None:
+        """What this file has for ``host/repository``; raises UnsupportedError for what it has and we cannot use yet."""
+        name = "docker.io" if host in DOCKER_HOSTS else host
+        helper = self.helpers.get(name) or self.helpers.get(host)
+        if helper is not None:
+            raise UnsupportedError(
+                f"{self.origin!r} leaves the credentials of {host} to the helper docker-credential-{helper}, "
+                "which is not supported yet; give --creds, or an auth file with an entry for the host"
+            )
+        entry = self._entry(name, repository)
+        if entry is not None and entry.has_identity_token:
+            raise UnsupportedError(
+                f"{self.origin!r} has an identity token for {entry.key!r}, which is not supported yet; give --creds"
+            )
+        return None if entry is None else entry.credentials
+
+    def _entry(self, name: str, repository: str) -> AuthEntry | None:
+        keys = [name] if self.legacy else [*_namespaces(f"{name}/{repository}"), name]
+        for key in keys:
+            if key in self.auths:
+                return self.auths[key]
+        alike = [self.auths[key] for key in sorted(self.auths) if _normal(key, legacy=self.legacy) == name]
+        useful = [entry for entry in alike if entry.credentials is not None or entry.has_identity_token]
+        return useful[0] if useful else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthFiles:
+    """The files that apply, the first in front."""
+
+    files: tuple[AuthFile, ...] = ()
+
+    def credentials_for(self, host: str, repository: str) -> Credentials | None:
+        """What to log in with at ``host`` (with its port) for ``repository`` (without it), None for nothing.
+
+        Raises UnsupportedError where a file has an answer that cannot be used yet: never anonymous instead.
+        """
+        for file in self.files:
+            found = file.find(host, repository)
+            if found is not None:
+                return found
+        return None
+
+
+def read_auth_files(*, authfile: str | None, environ: Mapping[str, str], runtime: str = "/run") -> AuthFiles:
+    """Read ``--authfile`` alone, or REGISTRY_AUTH_FILE alone, or each of the usual places that exists.
+
+    Only ``--authfile`` must exist. Raises ConfigError for it, and for a file that cannot be read with certainty.
+    """
+    if authfile is not None:
+        found = _read(authfile, legacy=False)
+        if found is None:
+            raise ConfigError(f"{authfile!r}, which --authfile names, does not exist")
+        return AuthFiles(files=(found,))
+    named = environ.get("REGISTRY_AUTH_FILE")
+    places = [(named, False)] if named else _usual_places(environ, runtime)
+    read = [_read(path, legacy=legacy) for path, legacy in places]
+    return AuthFiles(files=tuple([file for file in read if file is not None]))
+
+
+def _usual_places(environ: Mapping[str, str], runtime: str) -> list[tuple[str, bool]]:
+    runtime_dir = environ.get("XDG_RUNTIME_DIR", "")
+    private = runtime_dir if Path(runtime_dir).is_absolute() else None
+    own = home(environ)
+    docker = environ.get("DOCKER_CONFIG") or (f"{own}/.docker" if own else None)
+    places = [
+        (f"{private}/containers/auth.json" if private else f"{runtime}/containers/{os.getuid()}/auth.json", False)
+    ]
+    places += [(f"{place}/auth.json", False) for place in user_places(environ)]
+    places += [(f"{docker}/config.json", False)] if docker else []
+    return [*places, (f"{own}/.dockercfg", True)] if own else places
+
+
+def _read(path: str, *, legacy: bool) -> AuthFile | None:
+    try:
+        file = read_file(path, limit=limits.AUTH_BYTES)
+    except FileNotFoundError:
+        return None
+    found = parse_auth_file(file, legacy=legacy)
+    if file.mode & 0o077 and any(entry.credentials is not None for entry in found.auths.values()):
+        _log.warning("%r holds credentials and others may read or write it (mode %04o): chmod 600 it", path, file.mode)
+    return found
+
+
+def parse_auth_file(file: ConfigFile, *, legacy: bool = False) -> AuthFile:
+    """Read the JSON of an auth file; unknown keys are passed over, an empty file is an empty map.
+
+    Raises ConfigError, naming the file and the key in it, never what the key holds.
+    """
+    document = _object(_json(file), file.origin, "the document")
+    auths = document if legacy else _object(document.get("auths"), file.origin, "auths")
+    helpers = {} if legacy else _object(document.get("credHelpers"), file.origin, "credHelpers")
+    if document.get("credsStore") and not legacy:
+        _log.debug("%r names a credsStore, which is passed over as containers/image does", file.origin)
+    return AuthFile(
+        origin=file.origin,
+        auths={key: _entry(key, value, file.origin) for key, value in auths.items()},
+        helpers={host: _text(name, file.origin, f"credHelpers[{host[:200]!r}]") for host, name in helpers.items()},
+        legacy=legacy,
+    )
+
+
+def _json(file: ConfigFile) -> object:
+    if not file.data.strip():
+        return None
+    try:
+        value: object = read_json(file.data, max_depth=limits.JSON_DEPTH)
+    except ReadError as error:  # its text may quote the file
+        line = file.data.count(b"\n", 0, error.offset) + 1
+        raise ConfigError(f"{file.origin!r} is refused at line {line}: {error.kind}") from None
+    return value
+
+
+def _entry(key: str, value: object, origin: str) -> AuthEntry:
+    where = f"auths[{key[:200]!r}]"
+    fields = _object(value, origin, where)
+    return AuthEntry(
+        key=key,
+        credentials=_decode(_text(fields.get("auth"), origin, f"{where}.auth"), origin, where),
+        has_identity_token=bool(_text(fields.get("identitytoken"), origin, f"{where}.identitytoken")),
+    )
+
+
+def _decode(auth: str, origin: str, where: str) -> Credentials | None:
+    """``user:password`` of base64; as in containers/image NULs are trimmed and a text without colon is passed over."""
+    try:
+        text = base64.b64decode(auth.replace("\r", "").replace("\n", ""), validate=True).decode()
+    except (binascii.Error, ValueError):
+        raise ConfigError(f"{origin!r}: {where}.auth is not the base64 of USER:PASSWORD") from None
+    username, colon, password = text.partition(":")
+    if not colon:
+        if text:
+            _log.warning("%r: %s.auth has no colon and is passed over", origin, where)
+        return None
+    return Credentials(username=username, password=password.strip("\x00"))
+
+
+def _object(value: object, origin: str, where: str) -> dict[str, object]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise ConfigError(f"{origin!r}: {where} is no object")
+    return value
+
+
+def _text(value: object, origin: str, where: str) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise ConfigError(f"{origin!r}: {where} is no text")
+    return value
+
+
+def _namespaces(name: str) -> list[str]:
+    """``name`` and its parents, without the bare host."""
+    found = []
+    while "/" in name:
+        found.append(name)
+        name = name.rpartition("/")[0]
+    return found
+
+
+def _normal(key: str, *, legacy: bool) -> str:
+    """The host that a key stands for: http(s):// and what follows the host are an old way of writing it."""
+    stripped = key.removeprefix("http://").removeprefix("https://")
+    if legacy or stripped != key:
+        stripped = stripped.partition("/")[0]
+    return "docker.io" if stripped in DOCKER_HOSTS else stripped

@@ -1,0 +1,133 @@
+"""Uploads: blobs on their way in, each a hidden file below ROOT until its digest is proven.
+
+The folder's name begins with a dot, which no component of a repository's name does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from plimsoll import limits
+from plimsoll.embedded import folder
+from plimsoll.errors import StoreError
+from plimsoll.model.digest import Digest
+
+UPLOADS_FOLDER: Final = ".uploads"
+
+
+class Upload:
+    """One blob being pushed to ``repository``; ``offset`` is how many of its bytes are here."""
+
+    __slots__ = ("_busy", "_file", "name", "offset", "repository")
+
+    def __init__(self, *, repository: str, name: str, file: int) -> None:
+        self.repository = repository
+        self.name = name
+        self.offset = 0
+        self._file = file
+        self._busy = threading.Lock()
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """Hold this upload for one request; raises StoreError where another one holds it."""
+        if not self._busy.acquire(blocking=False):
+            raise StoreError(f"another request is writing the upload {self.name}", refusal="BLOB_UPLOAD_INVALID")
+        try:
+            yield
+        finally:
+            self._busy.release()
+
+    def append(self, data: bytes) -> None:
+        """Write the next bytes; raises StoreError past the cap on one blob."""
+        if self.offset + len(data) > limits.PUSHED_BLOB_BYTES:
+            raise StoreError(f"a blob of more than {limits.PUSHED_BLOB_BYTES} bytes", refusal="SIZE_INVALID")
+        folder.write_all(self._file, data)
+        self.offset += len(data)
+
+    def prove(self, digest: Digest) -> None:
+        """Return if the bytes hash to ``digest``; raises StoreError."""
+        hasher = hashlib.new(digest.algorithm)
+        for start in range(0, self.offset, limits.CHUNK_BYTES):
+            stop = min(start + limits.CHUNK_BYTES, self.offset)
+            hasher.update(folder.read_span(self._file, start=start, stop=stop))
+        found = hasher.hexdigest()
+        if found != digest.hex:
+            raise StoreError(
+                f"the {self.offset} bytes hash to {digest.algorithm}:{found}, not to {digest}", refusal="DIGEST_INVALID"
+            )
+
+    def sync(self) -> None:
+        """Put the bytes on disk."""
+        os.fsync(self._file)
+
+    def close(self) -> None:
+        """Give back the file."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+
+class Uploads:
+    """The uploads under way in one store."""
+
+    def __init__(self, root: int) -> None:
+        self._root = root
+        self._under_way: dict[str, Upload] = {}
+
+    def begin(self, repository: str) -> Upload:
+        """A new, empty upload; raises StoreError where too many are under way."""
+        if len(self._under_way) >= limits.UPLOADS:
+            raise StoreError(f"{limits.UPLOADS} uploads are under way: end or cancel one", refusal="TOOMANYREQUESTS")
+        name = secrets.token_hex(16)
+        with folder.directory(self._root, (UPLOADS_FOLDER,), create=True) as handle:
+            file = folder.create_file(handle, name)
+        upload = Upload(repository=repository, name=name, file=file)
+        self._under_way[name] = upload
+        return upload
+
+    def find(self, repository: str, name: str) -> Upload:
+        """The upload ``name`` of ``repository``; raises StoreError."""
+        found = self._under_way.get(name)
+        if found is None or found.repository != repository:
+            raise StoreError("there is no such upload", refusal="BLOB_UPLOAD_UNKNOWN")
+        return found
+
+    def cancel(self, upload: Upload) -> None:
+        """Forget an upload and its bytes."""
+        with folder.directory(self._root, (UPLOADS_FOLDER,)) as handle:
+            self._forget(upload)
+            os.unlink(upload.name, dir_fd=handle)
+
+    def move(self, upload: Upload, *, blobs: int, name: str, durable: bool) -> None:
+        """Rename a proven upload into the directory ``blobs``: there it appears whole."""
+        if durable:
+            upload.sync()
+        with folder.directory(self._root, (UPLOADS_FOLDER,)) as handle:
+            os.rename(upload.name, name, src_dir_fd=handle, dst_dir_fd=blobs)
+        if durable:
+            os.fsync(blobs)
+        self._forget(upload)
+
+    def _forget(self, upload: Upload) -> None:
+        self._under_way.pop(upload.name, None)
+        upload.close()
+
+    def discard_left_over(self) -> None:
+        """Remove the files of a run that ended before its uploads did; only the store that holds the lock may."""
+        try:
+            with folder.directory(self._root, (UPLOADS_FOLDER,)) as handle:
+                for entry in os.scandir(handle):
+                    os.unlink(entry.name, dir_fd=handle)
+        except folder.Absent:
+            return  # nothing was ever uploaded here
+
+    def close(self) -> None:
+        """Cancel what is under way."""
+        for upload in list(self._under_way.values()):
+            self.cancel(upload)

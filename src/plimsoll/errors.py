@@ -1,0 +1,312 @@
+"""Every error plimsoll raises, split by who is at fault.
+
+::
+
+    PlimsollError
+    ├── UsageError                  you: what was asked
+    │   ├── InvalidReferenceError
+    │   └── UnsupportedTransportError
+    ├── ConfigError                 your files
+    │   ├── PolicyError
+    │   ├── TrustRootError
+    │   └── UnreadableKeyError
+    ├── TransportError              the way there (a verdict becomes UNDETERMINED)
+    │   ├── UnreachableError
+    │   │   └── UntrustedHostError
+    │   ├── RequestTimeoutError
+    │   ├── UnauthorizedError
+    │   ├── NotFoundError
+    │   ├── RateLimitedError
+    │   └── RegistryError
+    ├── UnsupportedError            us: not built yet (UNDETERMINED)
+    ├── ContentError                the bytes (REJECTED)
+    │   ├── DigestMismatchError
+    │   │   └── LayerDigestMismatchError
+    │   ├── MalformedManifestError
+    │   └── LimitExceededError
+    ├── SignatureError              the signer (REJECTED)
+    │   ├── BadSignatureError
+    │   ├── UntrustedKeyError
+    │   ├── IdentityMismatchError
+    │   ├── PayloadError
+    │   ├── SignedDigestMismatchError
+    │   ├── LogProofMissingError
+    │   └── LogProofInvalidError
+    ├── ReadError                   the native reader: bytes that are no strict JSON document (also a ValueError)
+    ├── CanonicalizationError       the native writer: a value that RFC 8785 cannot say (also a ValueError)
+    ├── FileHashError               the native hasher: a file that could not be read or changed (also an OSError)
+    ├── StoreError                  the embedded registry's client: what it asked of the folder
+    ├── DeliveryError               the way out: a report that could not be written
+    └── RejectedError               the verdict, raised by raise_unless_accepted() only
+
+``code`` is the stable reason code of ``docs/reference/reason-codes.md``. Every class takes its message
+first and fields by keyword with defaults, so that all of them pickle.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from plimsoll.model.verdict import Verdict
+
+
+class PlimsollError(Exception):
+    """The root of every error raised on purpose."""
+
+    code: ClassVar[str] = "internal-error"
+
+
+class UsageError(PlimsollError):
+    """What was asked makes no sense; nothing was tried."""
+
+    code = "usage"
+
+
+class InvalidReferenceError(UsageError):
+    """A text that is no image reference."""
+
+    code = "invalid-reference"
+
+
+class UnsupportedTransportError(UsageError):
+    """A transport that is unknown, or known to skopeo and not built here yet."""
+
+    code = "invalid-reference"
+
+
+class ConfigError(PlimsollError):
+    """A file of the user's that cannot be used."""
+
+    code = "configuration"
+
+
+class PolicyError(ConfigError):
+    """A policy that is not read with certainty is not used at all."""
+
+    code = "policy-invalid"
+
+
+class TrustRootError(ConfigError):
+    """A trusted root that cannot be used."""
+
+    code = "trust-root-invalid"
+
+
+class UnreadableKeyError(ConfigError):
+    """A key that a requirement names and that cannot be read or parsed."""
+
+    code = "key-unreadable"
+
+
+class TransportError(PlimsollError):
+    """The bytes could not be had; says nothing about the image."""
+
+    code = "unreachable"
+    temporary: ClassVar[bool] = False
+
+
+class UnreachableError(TransportError):
+    """No connection, a broken one, or a TLS failure."""
+
+    code = "unreachable"
+    temporary = True
+
+
+class UntrustedHostError(UnreachableError):
+    """A host whose certificate is not trusted, or that our own certificate files keep us from: no later try mends it."""
+
+    temporary = False
+
+
+class RequestTimeoutError(TransportError):
+    """A request that did not end within its time."""
+
+    code = "timeout"
+    temporary = True
+
+
+class UnauthorizedError(TransportError):
+    """The registry wants other credentials, or none will do."""
+
+    code = "unauthorized"
+
+
+class NotFoundError(TransportError):
+    """The registry, or the folder, has no such image, manifest or blob."""
+
+    code = "not-found"
+
+
+class RateLimitedError(TransportError):
+    """429; ``retry_after_s`` is what the registry asked for, None where it asked for nothing."""
+
+    code = "rate-limited"
+    temporary = True
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class RegistryError(TransportError):
+    """Any other refusal; ``status`` is the HTTP status. 5xx and 408 are worth another try."""
+
+    code = "server-error"
+
+    def __init__(self, message: str, *, status: int = 0, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_after_s = retry_after_s
+
+    @property
+    def worth_a_retry(self) -> bool:
+        """Whether the same request may succeed later (RFC 9110 sections 15.5.9 and 15.6)."""
+        return self.status in (408, 500, 502, 503, 504)
+
+
+class UnsupportedError(PlimsollError):
+    """Something that plimsoll cannot judge yet, so it does not guess."""
+
+    code = "unsupported"
+
+
+class ContentError(PlimsollError):
+    """Bytes that are not what they are said to be."""
+
+    code = "manifest-invalid"
+
+
+class DigestMismatchError(ContentError):
+    """Bytes that do not hash to the digest they were asked by, or have another size."""
+
+    code = "digest-mismatch"
+
+
+class LayerDigestMismatchError(DigestMismatchError):
+    """A config or layer blob that does not hash to its descriptor's digest, or has another size."""
+
+    code = "layer-digest-mismatch"
+
+
+class MalformedManifestError(ContentError):
+    """A manifest, index or config that two readers could understand differently, or none at all."""
+
+    code = "manifest-invalid"
+
+
+class LimitExceededError(ContentError):
+    """More bytes, entries or depth than ``plimsoll.limits`` allows."""
+
+    code = "limit-exceeded"
+
+
+class SignatureError(PlimsollError):
+    """A signature that proves nothing about this image."""
+
+    code = "bad-signature"
+
+
+class BadSignatureError(SignatureError):
+    """A signature in no readable form, or that does not verify."""
+
+    code = "bad-signature"
+
+
+class UntrustedKeyError(SignatureError):
+    """A well-formed signature that none of the trusted keys made."""
+
+    code = "untrusted-key"
+
+
+class IdentityMismatchError(SignatureError):
+    """A good signature for another name than the policy wants."""
+
+    code = "identity-mismatch"
+
+
+class PayloadError(SignatureError):
+    """A signed payload that is not the strict document its format asks for."""
+
+    code = "payload-invalid"
+
+
+class SignedDigestMismatchError(SignatureError):
+    """A good signature of another image."""
+
+    code = "digest-mismatch"
+
+
+class LogProofMissingError(SignatureError):
+    """No transparency-log entry where one is demanded."""
+
+    code = "log-proof-missing"
+
+
+class LogProofInvalidError(SignatureError):
+    """A transparency-log entry that does not verify, or is not about this signature, key and payload."""
+
+    code = "log-proof-invalid"
+
+
+ReadErrorKind: TypeAlias = Literal[
+    "syntax", "utf-8", "duplicate-key", "depth", "number", "shape", "too-large"
+]
+
+
+class ReadError(PlimsollError, ValueError):
+    """Bytes that are no strict JSON document, or a manifest whose members have other types than the spec's.
+
+    ``kind`` says what is wrong; ``offset`` is the byte where, 0 for the kind "shape", whose message names the member.
+    """
+
+    code = "manifest-invalid"
+
+    def __init__(self, message: str, *, kind: ReadErrorKind = "syntax", offset: int = 0) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.offset = offset
+
+
+class CanonicalizationError(PlimsollError, ValueError):
+    """A value that RFC 8785 has no bytes for: NaN, a lone surrogate, an integer beyond 2**53 - 1, too deep."""
+
+
+class FileHashError(PlimsollError, OSError):
+    """A file that could not be read, or that changed while it was hashed; ``index`` is its place in the call."""
+
+    code = "unreadable"
+
+    def __init__(self, *arguments: object, index: int = 0) -> None:
+        super().__init__(*arguments)
+        self.index = index
+
+
+class StoreError(PlimsollError):
+    """What the embedded registry's folder refuses; ``refusal`` is the distribution-spec's error code for it."""
+
+    code = "refused"
+
+    def __init__(self, message: str, *, refusal: str = "UNKNOWN") -> None:
+        super().__init__(message)
+        self.refusal = refusal
+
+
+class DeliveryError(PlimsollError):
+    """The report could not be written; ``undelivered`` counts the verdicts that were reached and not written."""
+
+    code = "output"
+
+    def __init__(self, message: str, *, undelivered: int = 0) -> None:
+        super().__init__(message)
+        self.undelivered = undelivered
+
+
+class RejectedError(PlimsollError):
+    """The image may not be run, or nobody knows; ``verdict`` says which and why."""
+
+    code = "rejected"
+
+    def __init__(self, message: str, *, verdict: Verdict | None = None) -> None:
+        super().__init__(message)
+        self.verdict = verdict

@@ -1,0 +1,164 @@
+"""Every cap on size, count and depth, each with its reason.
+
+An image's bytes come from somebody else. No read is without a cap and no cap is written anywhere else.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+KIB: Final = 1024
+MIB: Final = 1024 * KIB
+
+# --- documents ---------------------------------------------------------------------------------------------------
+MANIFEST_BYTES: Final = 4 * MIB
+"""distribution-spec 1.1 asks registries for at least 4 MiB; containers/image reads no more than this."""
+CONFIG_BYTES: Final = 4 * MIB
+"""As containers/image; real configs are a few kilobytes."""
+PAYLOAD_BYTES: Final = 4 * MIB
+"""One signature payload: as containers/image (cosign's 128 MiB default is for attestations)."""
+EVIDENCE_BYTES: Final = 16 * MIB
+"""All payloads of one image together: a signature manifest of a thousand 4 MiB payloads must not fill the memory."""
+SIGNATURES_PER_PLACE: Final = 128
+"""Signatures listed at one place; containers/image refuses a lookaside with more, and the work is the signer's to choose."""
+JSON_DEPTH: Final = 32
+"""Nesting of manifests, payloads and policies; real ones stay below ten, deeper is an attack on recursion."""
+JSON_DEPTH_MOST: Final = 256
+"""The deepest nesting a caller may ask the JSON reader and writer for: they recurse, in C and in the twin, and a thread's
+stack is finite."""
+JSON_INTEGER_DIGITS: Final = 20
+"""Digits of one integer in JSON: 2**64 has 20; converting longer ones is quadratic (CVE-2020-10735)."""
+JSON_NUMBER_CHARS: Final = 128
+"""Characters of one JSON number with a fraction or exponent; 17 digits tell every double apart."""
+JSON_BYTES: Final = 64 * MIB
+"""A JSON document whose reader gives no narrower cap: the largest read here is index.json of a layout."""
+LAYERS: Final = 4096
+"""Layers of one image; runtimes stop at 127, artifacts may carry more."""
+INDEX_CHILDREN: Final = 4096
+"""Manifests listed in one index."""
+INDEX_DEPTH: Final = 4
+"""Indexes nested in indexes; a cycle is impossible by digest, a chain is not."""
+ANNOTATIONS: Final = 4096
+"""Annotations of one object; the 4 MiB manifest cap bounds their bytes."""
+
+# --- the distribution API ----------------------------------------------------------------------------------------
+TOKEN_BYTES: Final = 1 * MIB
+"""A token reply, as containers/image."""
+ERROR_BYTES: Final = 64 * KIB
+"""An error body: only its code and message are used."""
+TAG_PAGE_BYTES: Final = 8 * MIB
+"""One page of tags: containers/image has no cap here, and a registry can send for ever."""
+TAGS: Final = 1_000_000
+"""Tags of one repository over all pages."""
+TAG_PAGES: Final = 10_000
+"""Pages followed by Link: a registry can link in circles."""
+REFERRERS_BYTES: Final = 4 * MIB
+"""One page of referrers is an index, so the manifest cap holds."""
+REFERRERS: Final = 4096
+"""Referrers of one subject over all pages (CVE-2023-46737: endless lists)."""
+REDIRECTS: Final = 10
+"""As Go's client."""
+HEADER_BYTES: Final = 32 * KIB
+"""One reply header line or field: long enough for signed CDN locations."""
+CHALLENGE_CHARS: Final = 16 * KIB
+"""One WWW-Authenticate field."""
+CHALLENGES: Final = 16
+"""Challenges in one reply; registries send one or two."""
+CHALLENGE_PARAMETERS: Final = 32
+"""Parameters of one challenge; three are used."""
+TOKEN_LIFETIME_S: Final = 86_400.0
+"""A token is asked anew after a day whatever it says of itself: a huge number must not overflow a clock."""
+TOKEN_REFRESHES: Final = 2
+"""401 answers to a fresh token for one request before it is called unauthorized."""
+RETRY_AFTER_S: Final = 30.0
+"""A longer Retry-After ends the retries (cli.md, Defaults)."""
+STREAM_BYTES_PER_S: Final = 64 * KIB
+"""A blob stream slower than this over its whole length is a time-out: a drip of bytes would hold a slot for ever."""
+CHUNK_BYTES: Final = 256 * KIB
+"""Bytes asked from a stream at a time: large enough that hashing outweighs the hand-over."""
+BYTES_IN_FLIGHT: Final = 64 * MIB
+"""All bodies being read or awaiting judgement together; what does not fit waits."""
+REPLY_FIELDS: Final = 128
+"""Header fields of one reply; with HEADER_BYTES each it bounds a head that never ends."""
+BACKOFF_FIRST_S: Final = 0.1
+"""The first wait before another try; it doubles with each (cli.md, Defaults)."""
+BACKOFF_MOST_S: Final = 30.0
+"""The longest wait between two tries (cli.md, Defaults)."""
+HOST_WINDOW: Final = 100
+"""Replies of a host that are remembered: more than a tenth of them 429 holds all its traffic (cli.md, Defaults)."""
+HOST_WINDOW_LEAST: Final = 20
+"""Replies seen before a host may be held: one 429 among the first few says nothing of a tenth."""
+TLS_PROBE_S: Final = 5.0
+"""Time for the TLS handshake with a host that may be plain HTTP: such a server may wait for ever for the end of a line."""
+TLS_PROBE_LOOPBACK_S: Final = 0.5
+"""The same on loopback, where a handshake takes milliseconds."""
+RESUME_BYTES: Final = 1 * MIB
+"""Progress after which a broken transfer may be resumed anew as often as at first (as containers/image)."""
+
+# --- files -------------------------------------------------------------------------------------------------------
+POLICY_BYTES: Final = 4 * MIB
+"""policy.json: fleets have thousands of scopes, not millions."""
+KEY_BYTES: Final = 1 * MIB
+"""A key file: a PEM key is a kilobyte."""
+TRUSTED_ROOT_BYTES: Final = 8 * MIB
+"""trusted_root.json; the public-good one is 7 KiB."""
+AUTH_BYTES: Final = 4 * MIB
+"""auth.json."""
+REGISTRIES_D_BYTES: Final = 1 * MIB
+"""One file of registries.d."""
+REGISTRIES_D_FILES: Final = 1024
+"""Files of registries.d."""
+YAML_NODES: Final = 100_000
+"""Values of one YAML document, aliases counted at each use: fleets have thousands of sections of a few keys."""
+INDEX_JSON_BYTES: Final = 64 * MIB
+"""index.json of an OCI layout: a local file with a hundred thousand entries is 30 MB."""
+ARCHIVE_MEMBERS: Final = 1_000_000
+"""Members of one archive."""
+ARCHIVE_SPOOL_BYTES: Final = 16 * 1024 * MIB
+"""A compressed archive unpacked to a temporary file: what a gzip bomb may take of the disk."""
+LAYOUT_CACHE: Final = 64
+"""Layouts and archives whose index stays parsed during a run."""
+CERT_BYTES: Final = 1 * MIB
+"""One file of a certificate directory."""
+CERT_FILES: Final = 1024
+"""Files of a certificate directory."""
+POLICY_KEYS: Final = 1024
+"""Keys in one requirement."""
+
+# --- the embedded registry ---------------------------------------------------------------------------------------
+PUSHED_BLOB_BYTES: Final = 64 * 1024 * MIB
+"""One blob pushed: larger than any layer seen, small enough that one client cannot fill a disk unnoticed."""
+UPLOADS: Final = 1024
+"""Uploads under way at once: a client can begin them for ever."""
+SERVED_TAGS_PER_PAGE: Final = 10_000
+"""1.3 MB at most, well below TAG_PAGE_BYTES."""
+SERVED_REFERRERS_BYTES: Final = 1 * MIB
+"""One page of referrers, below the 4 MiB that clients read; a single larger entry gets a page of its own."""
+SERVED_AT_ONCE_BYTES: Final = 64 * KIB
+"""Blobs up to this are read inside the event loop: one pread costs less than a thread's hand-over (about 0.1 ms)."""
+LAYOUT_FILE_BYTES: Final = 4 * KIB
+"""The oci-layout file: one version."""
+
+# --- texts -------------------------------------------------------------------------------------------------------
+REFERENCE_CHARS: Final = 4096
+"""One reference; Linux paths end at 4096 bytes, docker names at 255."""
+REPOSITORY_CHARS: Final = 255
+"""Length of host and path together, as the distribution reference grammar."""
+TEXT_CHARS: Final = 1024
+"""A string from outside in a message or report."""
+REASONS: Final = 16
+"""Reasons in one verdict; the rest are counted."""
+
+# --- the transparency log ----------------------------------------------------------------------------------------
+LOG_ENTRY_BYTES: Final = 1 * MIB
+"""The bundle annotation of one signature: it is inside a 4 MiB manifest anyway."""
+TLOGS: Final = 1024
+"""Logs in one trusted root."""
+ECDSA_SIGNATURE_BYTES: Final = 256
+"""DER of P-521 is 139 bytes."""
+SIGNATURE_BYTES: Final = 2048
+"""RSA 4096 is 512 bytes."""
+MIN_RSA_BITS: Final = 2048
+"""NIST SP 800-131A."""
+MAX_RSA_BITS: Final = 4096
+"""Beyond it one check costs milliseconds that the key's owner does not pay."""

@@ -1,0 +1,58 @@
+"""Location: where an image lies, as a policy matches it: an identity and its parents, most specific first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from plimsoll.model.reference import DockerReference
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Location:
+    """What scopes are matched against (containers-policy.json(5), "TRANSPORTS AND SCOPES").
+
+    ``identity`` is the full reference, or the resolved path; ``parents`` are tried after it in order.
+    ``docker`` is None for places that give an image no docker name: there no signedIdentity can match.
+    """
+
+    transport: str
+    identity: str
+    parents: tuple[str, ...]
+    docker: DockerReference | None = None
+
+
+def locate_docker(reference: DockerReference) -> Location:
+    """The location of a docker reference: the reference as the user wrote it, never a mirror's."""
+    return Location(
+        transport="docker",
+        identity=reference.identity,
+        parents=(*_namespaces(reference.repository), *_wildcards(reference.domain)),
+        docker=reference,
+    )
+
+
+def locate_path(transport: str, path: str) -> Location:
+    """The location of a local image; ``path`` is absolute and free of symlinks (the transport's duty)."""
+    parents = []
+    parent = path.rpartition("/")[0]
+    while parent:
+        parents.append(parent)
+        parent = parent.rpartition("/")[0]
+    return Location(transport=transport, identity=path, parents=tuple(parents))
+
+
+def _namespaces(repository: str) -> tuple[str, ...]:
+    found = [repository]
+    while "/" in repository:
+        repository = repository.rpartition("/")[0]
+        found.append(repository)
+    return tuple(found)
+
+
+def _wildcards(domain: str) -> tuple[str, ...]:
+    host = domain.partition(":")[0]
+    found = []
+    while "." in host:
+        host = host.partition(".")[2]
+        found.append(f"*.{host}")
+    return tuple(found)

@@ -1,0 +1,224 @@
+"""RawManifest -> Manifest or Index: the bytes as served, and the one strict reading of them.
+
+What was read is never written again: a digest covers the bytes as served. A document that two readers could
+understand differently is refused (CVE-2021-41190): both kinds at once, duplicate or case-twin members, a mediaType
+that contradicts the shape or the Content-Type. Unknown members are tolerated, as the image-spec asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Final
+
+from plimsoll import limits
+from plimsoll.errors import InvalidReferenceError, LimitExceededError, MalformedManifestError, UnsupportedError
+from plimsoll.model.descriptor import (
+    DOCKER_CONFIG,
+    DOCKER_LIST,
+    DOCKER_MANIFEST,
+    INDEX_TYPES,
+    MANIFEST_TYPES,
+    OCI_INDEX,
+    OCI_MANIFEST,
+    SCHEMA1_TYPES,
+    Descriptor,
+    Platform,
+)
+from plimsoll.model.digest import Digest
+from plimsoll.native import DescriptorFields, ManifestFields, ReadError, read_json, read_manifest
+
+_NO_CLAIM: Final = frozenset({"", "application/json", "text/plain", "application/octet-stream", "binary/octet-stream"})
+"""Content-Types that say nothing of the kind: static servers and caches send them."""
+_FOREIGN_TO_MANIFEST: Final = frozenset({"manifests", "fsLayers", "history", "signatures"})
+_FOREIGN_TO_INDEX: Final = frozenset({"config", "layers", "fsLayers", "history", "signatures"})
+_NO_ANNOTATIONS: Final[Mapping[str, str]] = {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RawManifest:
+    """The bytes of a manifest or index as served; ``content_type`` is the reply's, without parameters, None for files."""
+
+    data: bytes
+    content_type: str | None = None
+
+    @cached_property
+    def digest(self) -> Digest:
+        """The SHA-256 of the bytes."""
+        return Digest.of(self.data)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """An image or artifact: one config, its layers."""
+
+    media_type: str
+    config: Descriptor
+    layers: tuple[Descriptor, ...]
+    subject: Descriptor | None = None
+    artifact_type: str | None = None
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Index:
+    """A list of manifests, by platform or otherwise."""
+
+    media_type: str
+    manifests: tuple[Descriptor, ...]
+    subject: Descriptor | None = None
+    artifact_type: str | None = None
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageConfig:
+    """What of an image's configuration is judged (image-spec config.md)."""
+
+    os: str
+    architecture: str
+    variant: str | None
+    diff_ids: tuple[Digest, ...]
+
+
+def parse_manifest(raw: RawManifest) -> Manifest | Index:
+    """Read a manifest or index, OCI or Docker schema 2.
+
+    Raises MalformedManifestError for anything ambiguous or broken, LimitExceededError past the caps,
+    UnsupportedError for Docker schema 1.
+    """
+    if len(raw.data) > limits.MANIFEST_BYTES:
+        raise LimitExceededError(f"a manifest of {len(raw.data)} bytes: at most {limits.MANIFEST_BYTES}")
+    try:
+        fields = read_manifest(raw.data, max_depth=limits.JSON_DEPTH)
+    except ReadError as error:
+        raise MalformedManifestError(f"the manifest is refused: {error}") from error
+    kind = _media_type(fields, raw.content_type)
+    if kind in SCHEMA1_TYPES:
+        raise UnsupportedError(f"a manifest of type {kind} (Docker schema 1) is not judged yet")
+    if fields.schema_version != 2:
+        raise MalformedManifestError(f"the manifest's schemaVersion is {fields.schema_version}, not 2")
+    return _index(fields, kind) if kind in INDEX_TYPES else _manifest(fields, kind)
+
+
+def _media_type(fields: ManifestFields, content_type: str | None) -> str:
+    served = (content_type or "").partition(";")[0].strip().lower()
+    written = fields.media_type
+    if served in _NO_CLAIM:
+        kind = written if written is not None else _guess(fields)
+    elif written is not None and written != served:
+        raise MalformedManifestError(f"the manifest says mediaType {written[:160]!r}, its Content-Type {served[:160]!r}")
+    else:
+        kind = served
+    if kind not in MANIFEST_TYPES | INDEX_TYPES | SCHEMA1_TYPES:
+        raise MalformedManifestError(f"{kind[:160]!r} is no type of image manifest or index")
+    return kind
+
+
+def _guess(fields: ManifestFields) -> str:
+    if fields.schema_version == 1:
+        return "application/vnd.docker.distribution.manifest.v1+json"
+    if "manifests" in fields.members:
+        return OCI_INDEX
+    if fields.config is not None and fields.config.media_type == DOCKER_CONFIG:
+        return DOCKER_MANIFEST
+    return OCI_MANIFEST
+
+
+def _refuse_foreign(fields: ManifestFields, foreign: frozenset[str], kind: str) -> None:
+    # Go's decoders match names without regard to case, so a twin in other letters is foreign too.
+    names = {name.lower() for name in foreign}
+    found = [member for member in fields.members if member.lower() in names]
+    if found:
+        raise MalformedManifestError(f"a document of type {kind} also has {found[0]!r}: two readers could see two images")
+
+
+def _manifest(fields: ManifestFields, kind: str) -> Manifest:
+    _refuse_foreign(fields, _FOREIGN_TO_MANIFEST, kind)
+    if fields.config is None:
+        raise MalformedManifestError("the manifest has no config")
+    if fields.layers is None:
+        raise MalformedManifestError("the manifest has no layers")
+    if len(fields.layers) > limits.LAYERS:
+        raise LimitExceededError(f"a manifest of {len(fields.layers)} layers: at most {limits.LAYERS}")
+    return Manifest(
+        media_type=kind,
+        config=_descriptor(fields.config, "config"),
+        layers=tuple([_descriptor(layer, f"layers[{at}]") for at, layer in enumerate(fields.layers)]),
+        subject=_descriptor(fields.subject, "subject") if fields.subject is not None else None,
+        artifact_type=fields.artifact_type,
+        annotations=fields.annotations or _NO_ANNOTATIONS,
+    )
+
+
+def _index(fields: ManifestFields, kind: str) -> Index:
+    _refuse_foreign(fields, _FOREIGN_TO_INDEX, kind)
+    if fields.manifests is None:
+        raise MalformedManifestError("the index has no manifests")
+    if len(fields.manifests) > limits.INDEX_CHILDREN:
+        raise LimitExceededError(f"an index of {len(fields.manifests)} manifests: at most {limits.INDEX_CHILDREN}")
+    return Index(
+        media_type=kind,
+        manifests=tuple([_descriptor(child, f"manifests[{at}]") for at, child in enumerate(fields.manifests)]),
+        subject=_descriptor(fields.subject, "subject") if fields.subject is not None else None,
+        artifact_type=fields.artifact_type,
+        annotations=fields.annotations or _NO_ANNOTATIONS,
+    )
+
+
+def _descriptor(fields: DescriptorFields, where: str) -> Descriptor:
+    if fields.digest is None or fields.size is None or fields.media_type is None:
+        missing = "digest" if fields.digest is None else "size" if fields.size is None else "mediaType"
+        raise MalformedManifestError(f"{where} has no {missing}")
+    if fields.size < 0:
+        raise MalformedManifestError(f"{where} has a negative size")
+    try:
+        digest = Digest.parse(fields.digest)
+    except InvalidReferenceError as error:
+        raise MalformedManifestError(f"{where}.digest: {error}") from error
+    platform = fields.platform
+    return Descriptor(
+        media_type=fields.media_type,
+        digest=digest,
+        size=fields.size,
+        annotations=fields.annotations or _NO_ANNOTATIONS,
+        artifact_type=fields.artifact_type,
+        platform=None
+        if platform is None
+        else Platform(os=platform.os, architecture=platform.architecture, variant=platform.variant),
+        urls=fields.urls,
+    )
+
+
+def parse_image_config(data: bytes) -> ImageConfig:
+    """Read an image configuration; raises MalformedManifestError, or LimitExceededError past the cap."""
+    if len(data) > limits.CONFIG_BYTES:
+        raise LimitExceededError(f"a config of {len(data)} bytes: at most {limits.CONFIG_BYTES}")
+    try:
+        document = read_json(data, max_depth=limits.JSON_DEPTH)
+    except ReadError as error:
+        raise MalformedManifestError(f"the image config is refused: {error}") from error
+    match document:
+        case {
+            "os": str(os),
+            "architecture": str(architecture),
+            "rootfs": {"type": "layers", "diff_ids": list(diff_ids)},
+            **rest,
+        }:
+            variant = rest.get("variant")
+            return ImageConfig(
+                os=os,
+                architecture=architecture,
+                variant=variant if isinstance(variant, str) else None,
+                diff_ids=tuple([_diff_id(item) for item in diff_ids]),
+            )
+        case _:
+            raise MalformedManifestError("the image config lacks os, architecture or rootfs.diff_ids of type layers")
+
+
+def _diff_id(item: object) -> Digest:
+    try:
+        return Digest.parse(item if isinstance(item, str) else repr(item))
+    except InvalidReferenceError as error:
+        raise MalformedManifestError(f"rootfs.diff_ids: {error}") from error

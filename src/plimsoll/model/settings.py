@@ -1,0 +1,80 @@
+"""Settings of a run, and the questions that the way to a registry asks of whoever configured it.
+
+Plain values pickle; the callables are how ``config``'s answers reach ``transport`` without either knowing the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final
+
+DEFAULT_CONCURRENCY: Final = 64
+DEFAULT_RETRIES: Final = 5
+DEFAULT_TIMEOUT_S: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """A user and a password; never shown."""
+
+    username: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TLSSettings:
+    """How one host is spoken to.
+
+    ``verify`` False allows an unproven certificate and plain HTTP. ``credentials_over_http`` says whether credentials
+    may go over plain HTTP there (cli.md, "Credentials"). ``cert_dir`` holds ``*.crt`` and client pairs ``X.cert``, ``X.key``.
+    """
+
+    verify: bool = True
+    credentials_over_http: bool = False
+    cert_dir: str | None = None
+
+
+CredentialsFor = Callable[[str, str], Credentials | None]
+"""(registry host, repository path) -> what to log in with there."""
+TLSFor = Callable[[str], TLSSettings]
+"""(registry host[:port]) -> how to speak to it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpSettings:
+    """How hard and how long to try; durations in seconds, ``requests_per_s`` for each host, None for no limit."""
+
+    connections_per_host: int = DEFAULT_CONCURRENCY
+    retries: int = DEFAULT_RETRIES
+    timeout_s: float = DEFAULT_TIMEOUT_S
+    requests_per_s: float | None = None
+    auth_realms: frozenset[str] = frozenset()
+
+
+class Layers(Enum):
+    """How deep an image is read: the manifest alone, or every blob hashed."""
+
+    NONE = "none"
+    DIGEST = "digest"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything about a run that is neither trust nor an image.
+
+    ``platform`` None judges an index itself; "all", "host" or "OS/ARCH[/VARIANT]" judges its instances.
+    ``credentials`` belong to ``credentials_host`` only; None there means the first docker reference's host.
+    """
+
+    concurrency: int = DEFAULT_CONCURRENCY
+    layers: Layers = Layers.NONE
+    platform: str | None = None
+    http: HttpSettings = field(default_factory=HttpSettings)
+    tls_verify: bool | None = None
+    cert_dir: str | None = None
+    authfile: str | None = None
+    credentials: Credentials | None = None
+    credentials_host: str | None = None
+    registries_d: str | None = None

@@ -1,0 +1,18 @@
+"""UntrustedSignature: one signature as it was found, before anything about it is believed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UntrustedCosignSignature:
+    """One layer of a cosign ``.sig`` manifest: the signed bytes and the annotations that came with them.
+
+    ``signature`` and ``log_entry`` are the annotations' texts, undecoded: None where the annotation is absent.
+    """
+
+    payload: bytes
+    signature: str | None
+    log_entry: str | None
+    certificate: str | None

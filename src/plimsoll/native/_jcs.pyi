@@ -1,0 +1,3 @@
+from plimsoll.native.fields import JsonValue
+
+def jcs_encode(value: JsonValue, /, *, max_depth: int = 64) -> bytes: ...

@@ -1,0 +1,6 @@
+from typing_extensions import Buffer
+
+from plimsoll.native.fields import JsonValue, ManifestFields
+
+def read_json(data: Buffer, /, *, max_depth: int = 64, max_bytes: int = 67108864) -> JsonValue: ...
+def read_manifest(data: Buffer, /, *, max_depth: int = 32, max_bytes: int = 4194304) -> ManifestFields: ...

@@ -1,0 +1,1 @@
+"""asyncio: gather, judge, one image and many."""

@@ -1,0 +1,80 @@
+"""gather: ask the places that judge needs, and say for each what was found, that it is absent, or how it failed.
+
+The only I/O between two turns of judge. Knows places, not signature formats.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from plimsoll import limits
+from plimsoll.errors import (
+    ContentError,
+    LimitExceededError,
+    MalformedManifestError,
+    NotFoundError,
+    TransportError,
+    UnsupportedError,
+)
+from plimsoll.model.descriptor import Descriptor
+from plimsoll.model.evidence import Absent, Answer, Attachment, Failed, Found, Needs, Place, TagPlace
+from plimsoll.model.manifest import Manifest, parse_manifest
+from plimsoll.model.verdict import Reason
+from plimsoll.transport.base import Source
+
+
+async def gather(source: Source, needs: Needs) -> Mapping[Place, Answer]:
+    """Ask every place of ``needs``; failures are answers, only cancellation passes."""
+    return {place: await _ask(source, place) for place in needs.places}
+
+
+async def _ask(source: Source, place: TagPlace) -> Answer:
+    try:
+        raw = await source.manifest_by_tag(place.tag)
+    except NotFoundError:
+        return Absent()
+    except (TransportError, ContentError) as error:
+        return Failed(reason=Reason.of(error))
+    try:
+        return await _attachments(source, place, _listed(parse_manifest(raw), place))
+    except (ContentError, UnsupportedError) as error:
+        return Failed(reason=Reason(code=error.code, message=f"{place.tag}: {error}"))
+
+
+def _listed(manifest: object, place: TagPlace) -> tuple[Descriptor, ...]:
+    if not isinstance(manifest, Manifest):
+        raise MalformedManifestError("signatures are listed by an image manifest, this is an index")
+    wanted = tuple([layer for layer in manifest.layers if layer.media_type in place.media_types])
+    if len(wanted) > limits.SIGNATURES_PER_PLACE:
+        raise LimitExceededError(f"{len(wanted)} signatures listed: at most {limits.SIGNATURES_PER_PLACE}")
+    if sum(layer.size for layer in wanted) > limits.EVIDENCE_BYTES:
+        raise LimitExceededError(f"the listed signatures have more than {limits.EVIDENCE_BYTES} bytes together")
+    return wanted
+
+
+async def _attachments(source: Source, place: TagPlace, layers: tuple[Descriptor, ...]) -> Found:
+    """Read what the place lists, all of it; one that cannot be had does not hide the others."""
+    distinct = tuple({layer.digest: layer for layer in layers}.values())
+    if len(distinct) == 1:  # the common case needs no task
+        read = {distinct[0].digest: await _read(source, place, distinct[0])}
+    else:
+        async with asyncio.TaskGroup() as group:
+            tasks = {layer.digest: group.create_task(_read(source, place, layer)) for layer in distinct}
+        read = {digest: task.result() for digest, task in tasks.items()}
+    return Found(attachments=tuple([_attach(layer, read[layer.digest]) for layer in layers]))
+
+
+def _attach(layer: Descriptor, read: bytes | Reason) -> Attachment:
+    if isinstance(read, Reason):
+        return Attachment(descriptor=layer, failure=read)
+    if len(read) != layer.size:  # two layers of one digest that claim different sizes
+        return Attachment(descriptor=layer, failure=Reason(code="digest-mismatch", message=f"{layer.digest} has not {layer.size} bytes"))
+    return Attachment(descriptor=layer, data=read)
+
+
+async def _read(source: Source, place: TagPlace, layer: Descriptor) -> bytes | Reason:
+    try:
+        return await source.blob(layer, limit=limits.PAYLOAD_BYTES)
+    except (TransportError, ContentError) as error:
+        return Reason(code=error.code, message=f"{place.tag}: {error}")

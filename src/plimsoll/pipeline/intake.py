@@ -1,0 +1,150 @@
+"""What is to be verified, read one reference at a time: given by name, listed in files, or as all tags of repositories.
+
+Every reference read becomes exactly one record later, so what cannot be a reference is handed on as Unread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import BinaryIO, Final
+
+from plimsoll import limits
+from plimsoll.errors import InvalidReferenceError, PlimsollError, UsageError
+from plimsoll.model.reference import DockerReference, Reference, is_attachment_tag, parse_reference
+from plimsoll.model.verdict import Reason
+
+_LINE_BYTES: Final = limits.REFERENCE_CHARS * 4
+"""UTF-8 takes at most four bytes a character."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unread:
+    """A text in the input that leads to no image: it gets an undetermined record with this reason."""
+
+    text: str
+    reason: Reason
+
+
+Entry = Reference | Unread
+
+
+def read_entry(text: str) -> Entry:
+    """A reference, or why the text is none."""
+    try:
+        return parse_reference(text)
+    except UsageError as error:
+        return Unread(text=text, reason=Reason.of(error))
+
+
+async def lines_of(stream: BinaryIO) -> AsyncIterator[str]:
+    """The references a file lists: one a line, blank lines and ``#`` comments skipped.
+
+    Bytes that are no UTF-8 come as lone surrogates, which no reference has. What follows the cap on a line is dropped
+    and the line, too long to be a reference, is refused as one.
+    """
+    lines = _file_lines(stream) if stat.S_ISREG(os.fstat(stream.fileno()).st_mode) else _pipe_lines(stream)
+    async for raw in lines:
+        text = raw.decode("utf-8", "surrogateescape").strip()
+        if text and not text.startswith("#"):
+            yield text
+
+
+async def _file_lines(stream: BinaryIO) -> AsyncIterator[bytes]:
+    while line := stream.readline(_LINE_BYTES + 2):
+        rest = line
+        while not rest.endswith(b"\n") and (rest := stream.readline(_LINE_BYTES)):
+            pass
+        yield line
+
+
+async def _pipe_lines(stream: BinaryIO) -> AsyncIterator[bytes]:
+    """Lines of a pipe or terminal without a thread: Ctrl-C must not wait for one that blocks in read()."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(limit=_LINE_BYTES)
+    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), stream)
+    try:
+        while line := await _pipe_line(reader):
+            yield line
+    finally:
+        transport.close()
+
+
+async def _pipe_line(reader: asyncio.StreamReader) -> bytes:
+    try:
+        return await reader.readuntil(b"\n")
+    except asyncio.IncompleteReadError as error:
+        return error.partial
+    except asyncio.LimitOverrunError as error:
+        line = await reader.readexactly(error.consumed)
+        while True:
+            try:
+                await reader.readuntil(b"\n")
+            except asyncio.LimitOverrunError as more:
+                await reader.readexactly(more.consumed)
+                continue
+            except asyncio.IncompleteReadError:
+                pass
+            return line
+
+
+TagsOf = Callable[[DockerReference], AsyncIterator[str]]
+
+
+class TagExpansion:
+    """``--all-tags``: each text names a repository and stands for its tags; ``attachments`` counts tags left out."""
+
+    def __init__(self, tags_of: TagsOf, *, patterns: tuple[str, ...]) -> None:
+        self._tags_of = tags_of
+        self._patterns = patterns
+        self.attachments = 0
+
+    async def expand(self, texts: AsyncIterator[str]) -> AsyncIterator[Entry]:
+        """One entry a tag; one Unread for a repository that gives none, or cannot be listed."""
+        async for text in texts:
+            try:
+                repository = parse_repository(text)
+            except UsageError as error:
+                yield Unread(text=text, reason=Reason.of(error))
+                continue
+            async for entry in self._tags(repository):
+                yield entry
+
+    async def _tags(self, repository: DockerReference) -> AsyncIterator[Entry]:
+        name = f"docker://{repository.repository}"
+        found = False
+        try:
+            async for tag in self._tags_of(repository):
+                if is_attachment_tag(tag):
+                    self.attachments += 1
+                elif not self._patterns or any(fnmatchcase(tag, pattern) for pattern in self._patterns):
+                    found = True
+                    yield _tagged(repository, tag)
+        except PlimsollError as error:
+            yield Unread(text=name, reason=Reason(code=error.code, message=f"the tags could not be listed: {error}"))
+            return
+        if not found:
+            which = f" that matches {' or '.join(self._patterns)}" if self._patterns else ""
+            yield Unread(text=name, reason=Reason(code="not-found", message=f"the repository has no tag{which}"))
+
+
+def _tagged(repository: DockerReference, tag: str) -> Entry:
+    try:
+        return repository.with_tag(tag)
+    except InvalidReferenceError as error:
+        return Unread(text=f"docker://{repository.repository}:{tag}", reason=Reason.of(error))
+
+
+def parse_repository(text: str) -> DockerReference:
+    """Read the name of a repository; raises InvalidReferenceError for one with a tag or digest, or elsewhere."""
+    reference = parse_reference(text)
+    if not isinstance(reference, DockerReference):
+        raise InvalidReferenceError(f"{text!r}: --all-tags lists registries' repositories, docker://HOST/PATH")
+    name = text.removeprefix("docker://")
+    if "@" in name or ":" in name.rpartition("/")[2]:
+        raise InvalidReferenceError(f"{text!r}: with --all-tags name the repository alone, without tag or digest")
+    return reference

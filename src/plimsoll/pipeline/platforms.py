@@ -1,0 +1,99 @@
+"""Which instances of an index ``--platform`` judges."""
+
+from __future__ import annotations
+
+import platform as machine_platform
+from dataclasses import dataclass
+from typing import Final, Self
+
+from plimsoll import limits
+from plimsoll.errors import LimitExceededError, MalformedManifestError, NotFoundError, UsageError
+from plimsoll.model.descriptor import INDEX_TYPES, MANIFEST_TYPES, Descriptor, Platform
+from plimsoll.model.manifest import Index, parse_manifest
+from plimsoll.transport.base import Source
+
+_ARCHITECTURES: Final = {
+    "x86_64": ("amd64", None),
+    "aarch64": ("arm64", "v8"),
+    "armv7l": ("arm", "v7"),
+    "armv6l": ("arm", "v6"),
+    "i686": ("386", None),
+    "ppc64le": ("ppc64le", None),
+    "riscv64": ("riscv64", None),
+    "s390x": ("s390x", None),
+}
+"""``uname -m`` -> Go's GOARCH and variant, as image-index.md uses them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlatformChoice:
+    """All instances (``wanted`` is None), or the one for a platform."""
+
+    wanted: Platform | None
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read ``all``, ``host`` or ``OS/ARCH[/VARIANT]``; raises UsageError."""
+        if text == "all":
+            return cls(wanted=None)
+        if text == "host":
+            return cls(wanted=host_platform())
+        parts = text.split("/")
+        if len(parts) not in (2, 3) or not all(parts):
+            raise UsageError(f"--platform {text!r}: write all, host or OS/ARCH[/VARIANT]")
+        return cls(wanted=Platform(os=parts[0], architecture=parts[1], variant=parts[2] if len(parts) == 3 else None))
+
+    def choose(self, index: Index) -> tuple[Descriptor, ...]:
+        """The entries of one index that are meant; nested indexes always are, as only their content tells."""
+        nested = tuple([child for child in index.manifests if child.media_type in INDEX_TYPES])
+        images = [child for child in index.manifests if child.media_type in MANIFEST_TYPES and not _is_attestation(child)]
+        if self.wanted is None:
+            return (*images, *nested)
+        fitting = [child for child in images if _fits(child.platform, self.wanted)]
+        # As containers/image: an entry without a variant before one with, else the order of the list.
+        fitting.sort(key=lambda child: child.platform is None or child.platform.variant not in (None, self.wanted and self.wanted.variant))
+        return (*fitting[:1], *(() if fitting else nested))
+
+
+def host_platform() -> Platform:
+    """The platform of this machine."""
+    architecture, variant = _ARCHITECTURES.get(machine_platform.machine(), (machine_platform.machine(), None))
+    return Platform(os=machine_platform.system().lower(), architecture=architecture, variant=variant)
+
+
+def _is_attestation(child: Descriptor) -> bool:
+    # BuildKit lists its attestation manifests for the platform unknown/unknown.
+    return child.platform is not None and child.platform.os == "unknown" and child.platform.architecture == "unknown"
+
+
+def _fits(offered: Platform | None, wanted: Platform) -> bool:
+    if offered is None or (offered.os, offered.architecture) != (wanted.os, wanted.architecture):
+        return False
+    return wanted.variant is None or offered.variant in (None, wanted.variant)
+
+
+async def find_instances(source: Source, index: Index, choice: PlatformChoice) -> tuple[Descriptor, ...]:
+    """The instances meant by ``choice``, through nested indexes; raises NotFoundError for none."""
+    found = await _descend(source, index, choice, depth=1)
+    if not found:
+        wanted = "any platform" if choice.wanted is None else str(choice.wanted)
+        offered = ", ".join(sorted({str(child.platform) for child in index.manifests if child.platform})) or "none"
+        raise NotFoundError(f"the index has no image for {wanted}; it offers {offered[: limits.TEXT_CHARS]}")
+    return found
+
+
+async def _descend(source: Source, index: Index, choice: PlatformChoice, *, depth: int) -> tuple[Descriptor, ...]:
+    if depth > limits.INDEX_DEPTH:
+        raise LimitExceededError(f"indexes nested more than {limits.INDEX_DEPTH} deep")
+    found: tuple[Descriptor, ...] = ()
+    for child in choice.choose(index):
+        if child.media_type not in INDEX_TYPES:
+            found += (child,)
+            continue
+        nested = parse_manifest(await source.manifest_by_digest(child))
+        if not isinstance(nested, Index):
+            raise MalformedManifestError(f"{child.digest} is listed as an index and is none")
+        found += await _descend(source, nested, choice, depth=depth + 1)
+        if len(found) > limits.INDEX_CHILDREN:
+            raise LimitExceededError(f"more than {limits.INDEX_CHILDREN} instances below one index")
+    return found

@@ -1,0 +1,77 @@
+"""Which requirements apply where an image lies, with their keys read: once for each list of the policy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from plimsoll.config.files import ConfigFile
+from plimsoll.config.registries_d import RegistriesD
+from plimsoll.errors import UnreadableKeyError
+from plimsoll.model.location import Location
+from plimsoll.model.trust import TrustRoot
+from plimsoll.pipeline.policies import Policy
+from plimsoll.policy.prepare import Ready, prepare
+from plimsoll.policy.requirements import Requirement
+from plimsoll.policy.scope import select
+
+
+class RequirementsAt:
+    """Selects by location and remembers what it prepared; key files are read when a list first names them."""
+
+    def __init__(
+        self,
+        *,
+        policy: Policy,
+        trust: TrustRoot | None,
+        registries_d: RegistriesD | None,
+        read_key: Callable[[str], ConfigFile],
+    ) -> None:
+        self._policy = policy
+        self._trust = trust
+        self._registries_d = registries_d
+        self._read_key = read_key
+        self._read: dict[str, ConfigFile | UnreadableKeyError] = {}
+        self._prepared: dict[tuple[str, bool], Ready] = {}
+
+    def at(self, location: Location) -> Ready:
+        """The requirements for an image at ``location``."""
+        requirements, scope = self._select(location)
+        attachments = self._attachments(location)
+        ready = self._prepared.get((scope, attachments))
+        if ready is None:
+            ready = prepare(
+                requirements,
+                read_key=self._key,
+                trust_root=self._trust,
+                attachments=attachments,
+                scope=scope,
+                require_signed=self._policy.require_signed,
+            )
+            self._prepared[scope, attachments] = ready
+        return ready
+
+    def _select(self, location: Location) -> tuple[tuple[Requirement, ...], str]:
+        if self._policy.document is None:
+            return (() if self._policy.keys is None else (self._policy.keys,)), "--key"
+        selected = select(self._policy.document, location)
+        return selected.requirements, selected.scope
+
+    def _attachments(self, location: Location) -> bool:
+        """cli.md, "Known differences": registries.d gates `.sig` tags, under a policy.json and for registries only."""
+        if self._policy.document is None:
+            return True
+        if location.docker is None or self._registries_d is None:
+            return False
+        return self._registries_d.uses_sigstore_attachments(location.docker)
+
+    def _key(self, path: str) -> bytes:
+        found = self._read.get(path)
+        if found is None:
+            try:
+                found = self._read_key(path)
+            except UnreadableKeyError as error:
+                found = error
+            self._read[path] = found
+        if isinstance(found, UnreadableKeyError):
+            raise found
+        return found.data

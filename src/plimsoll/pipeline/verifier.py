@@ -1,0 +1,185 @@
+"""Verifier: the library's way in. One a run; it owns everything the run needs and gives it back on exit."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from plimsoll.config.access import Access
+from plimsoll.config.auth_file import read_auth_files
+from plimsoll.config.keys import read_key_file
+from plimsoll.config.registries_d import RegistriesD, read_registries_d
+from plimsoll.errors import ConfigError, UsageError
+from plimsoll.model.reference import DockerReference, Reference
+from plimsoll.model.settings import Settings
+from plimsoll.model.trust import TrustRoot
+from plimsoll.model.verdict import Verdict
+from plimsoll.pipeline.batch import run_many
+from plimsoll.pipeline.batching import Batcher
+from plimsoll.pipeline.intake import Entry, Unread, read_entry
+from plimsoll.pipeline.judging import judge_batch
+from plimsoll.pipeline.layers import BlobHasher, hash_batch
+from plimsoll.pipeline.platforms import PlatformChoice
+from plimsoll.pipeline.policies import Policy
+from plimsoll.pipeline.requirements_at import RequirementsAt
+from plimsoll.pipeline.verify import Bench, verify_reference
+from plimsoll.transport.base import Meter
+from plimsoll.transport.opening import Transports
+
+if TYPE_CHECKING:
+    from plimsoll.transport.registry import Registries
+
+JUDGED_AT_ONCE = 64
+"""Images a hand-over to the judging threads; more would let one list wait for too long behind another."""
+
+
+class Verifier:
+    """Verifies images by one policy; an async context manager, shared by any number of tasks of one loop.
+
+    Entering raises ConfigError or UsageError for what cannot work at all. No image makes ``verify`` raise.
+    """
+
+    def __init__(self, policy: Policy, *, trust: TrustRoot | None = None, settings: Settings | None = None) -> None:
+        self._policy = policy
+        self._trust = trust
+        self._settings = settings or Settings()
+        self._bench: Bench | None = None
+        self._threads: ThreadPoolExecutor | None = None
+        self._access: Access | None = None
+        self.listing = Meter()
+        """What ``tags`` has cost, which is no one image's."""
+
+    async def __aenter__(self) -> Self:
+        if self._policy.demands_log and self._trust is None:
+            raise ConfigError(
+                "a log entry is demanded and no trusted root is given (the public-good one is not built in yet): "
+                "give --trusted-root FILE, or --insecure-ignore-tlog to do without the log"
+            )
+        settings = self._settings
+        if settings.concurrency < 1:
+            raise UsageError(f"a concurrency of {settings.concurrency}: at least 1")
+        platform = None if settings.platform is None else PlatformChoice.parse(settings.platform)
+        requirements = RequirementsAt(
+            policy=self._policy, trust=self._trust, registries_d=self._registries_d(), read_key=read_key_file
+        )
+        self._access = Access(
+            settings,
+            auth_files=read_auth_files(authfile=settings.authfile, environ=os.environ),
+            environ=os.environ,
+        )
+        workers = _processors()
+        self._threads = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="plimsoll")
+        self._bench = Bench(
+            transports=Transports(self._registries),
+            ready_for=requirements.at,
+            judges=Batcher(judge_batch, executor=self._threads, workers=workers, most=JUDGED_AT_ONCE),
+            hasher=BlobHasher(Batcher(hash_batch, executor=self._threads, workers=workers, most=JUDGED_AT_ONCE)),
+            layers=settings.layers,
+            platform=platform,
+            now=time.time,
+            monotonic=time.monotonic,
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        bench, self._bench = self._bench, None
+        threads, self._threads = self._threads, None
+        if bench is not None:
+            await bench.transports.aclose()
+        if threads is not None:
+            threads.shutdown(wait=True, cancel_futures=True)
+
+    async def verify(self, image: str | Entry, *, position: int = 0) -> Verdict:
+        """The verdict for one image; a text that is no reference is an undetermined verdict."""
+        bench = self._entered()
+        entry = read_entry(image) if isinstance(image, str) else image
+        if isinstance(entry, Unread):
+            return _unread(entry, position=position)
+        if isinstance(entry, DockerReference) and self._access is not None:
+            self._access.own_credentials(entry.domain)
+        return await verify_reference(bench, entry, position=position)
+
+    def verify_many(
+        self, images: Iterable[str | Entry] | AsyncIterable[str | Entry]
+    ) -> AsyncGenerator[Verdict, None]:
+        """Verdicts as they finish; ``images`` are pulled no faster than verdicts are taken.
+
+        Close it (``contextlib.aclosing``) to cancel what is in flight.
+        """
+        self._entered()
+        return run_many(self._verify_at, images, concurrency=self._settings.concurrency)
+
+    async def tags(self, repository: DockerReference) -> AsyncIterator[str]:
+        """Every tag of a repository, page by page; raises TransportError or ContentError."""
+        transports = self._entered().transports
+        if self._access is not None:
+            self._access.own_credentials(repository.domain)
+        async with aclosing(transports.open_registry(repository)) as source:
+            try:
+                async for tag in source.tags():
+                    yield tag
+            finally:
+                self.listing.requests += source.meter.requests
+                self.listing.bytes += source.meter.bytes
+
+    async def _verify_at(self, image: str | Entry, position: int) -> Verdict:
+        return await self.verify(image, position=position)
+
+    def _entered(self) -> Bench:
+        if self._bench is None:
+            raise RuntimeError("a Verifier is used inside `async with`")
+        return self._bench
+
+    def _registries_d(self) -> RegistriesD | None:
+        if self._policy.document is None:
+            return None  # ad hoc trust reads attached signatures always
+        return read_registries_d(self._settings.registries_d, os.environ)
+
+    def _registries(self) -> Registries:
+        """The way to registries, made when the first docker reference comes: aiohttp is imported only then."""
+        from plimsoll.transport.auth import Authorizer  # noqa: PLC0415
+        from plimsoll.transport.http import HttpClient  # noqa: PLC0415
+        from plimsoll.transport.registry import Registries  # noqa: PLC0415
+
+        assert self._access is not None
+        settings = self._settings.http
+        client = HttpClient(settings, self._access.tls_for)
+        authorizer = Authorizer(
+            client, self._access.credentials_for, auth_realms=settings.auth_realms, monotonic=time.monotonic
+        )
+        return Registries(client, authorizer)
+
+
+def _unread(entry: Unread, *, position: int) -> Verdict:
+    return Verdict(image=entry.text, position=position, outcome=entry.reason.outcome, reasons=(entry.reason,))
+
+
+def verify(
+    references: Iterable[str | Reference],
+    *,
+    policy: Policy,
+    trust: TrustRoot | None = None,
+    settings: Settings | None = None,
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
+) -> list[Verdict]:
+    """Verify and wait: the verdicts in input order; raises RuntimeError inside a running event loop."""
+
+    async def run() -> list[Verdict]:
+        async with Verifier(policy, trust=trust, settings=settings) as verifier:
+            found = [verdict async for verdict in verifier.verify_many(references)]
+        return sorted(found, key=lambda verdict: verdict.position)
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        return runner.run(run())
+
+
+def _processors() -> int:
+    return max(1, len(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)

@@ -1,0 +1,175 @@
+"""One image: open, read, select, gather and judge in turns, read the layers if asked, and give one Verdict.
+
+Nothing raises here but cancellation: whatever goes wrong is a verdict with its reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Final
+
+from plimsoll import limits
+from plimsoll.errors import ContentError, PlimsollError
+from plimsoll.model.digest import Digest
+from plimsoll.model.evidence import Evidence, Needs
+from plimsoll.model.location import Location
+from plimsoll.model.manifest import Index, Manifest, RawManifest, parse_manifest
+from plimsoll.model.reference import DockerReference, Reference
+from plimsoll.model.settings import Layers
+from plimsoll.model.verdict import UNDETERMINED_CODES, Instance, Judgement, Outcome, Reason, Verdict, all_of
+from plimsoll.pipeline.batching import Batcher
+from plimsoll.pipeline.gather import gather
+from plimsoll.pipeline.judging import Case, internal_error
+from plimsoll.pipeline.layers import BlobHasher
+from plimsoll.pipeline.platforms import PlatformChoice, find_instances
+from plimsoll.policy.evaluate import judge
+from plimsoll.policy.prepare import Ready
+from plimsoll.transport.base import Meter, Source
+from plimsoll.transport.opening import Transports
+
+TURNS: Final = 16
+"""Rounds of gather and judge; each asks new places, so more is a fault of ours."""
+
+ReadyFor = Callable[[Location], Ready]
+"""Where an image lies -> the requirements that apply there, keys read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """What verifying an image works with: made once a run, shared by all images of it."""
+
+    transports: Transports
+    ready_for: ReadyFor
+    judges: Batcher[Case, Judgement | Needs]
+    hasher: BlobHasher
+    layers: Layers
+    platform: PlatformChoice | None
+    now: Callable[[], float]
+    monotonic: Callable[[], float]
+
+
+@dataclass(slots=True, kw_only=True)
+class _Examination:
+    """One image on the bench, and what has been learnt of it so far: shown even where judgement fails later."""
+
+    bench: Bench
+    image: str
+    ready: Ready | None = None
+    digest: Digest | None = None
+    judged: str | None = None
+    instances: tuple[Instance, ...] | None = None
+
+
+async def verify_reference(bench: Bench, reference: Reference, *, position: int) -> Verdict:
+    """The verdict for one reference; never raises but for cancellation."""
+    started = bench.monotonic()
+    seen = _Examination(bench=bench, image=str(reference))
+    meter = Meter()
+    try:
+        source = await bench.transports.open(reference)
+        meter = source.meter
+        async with aclosing(source):
+            judgement = await _examine(seen, source)
+    except PlimsollError as error:
+        judgement = judgement_of(error)
+    except Exception as error:  # noqa: BLE001  # a fault of ours is an undetermined verdict, never a lost image
+        judgement = internal_error(error, image=seen.image)
+    pinned = seen.digest is not None and isinstance(reference, DockerReference)
+    return Verdict(
+        image=seen.image,
+        position=position,
+        outcome=judgement.outcome,
+        reasons=judgement.reasons[: limits.REASONS],
+        digest=seen.digest,
+        pinned=reference.pinned(seen.digest) if pinned else None,  # type: ignore[union-attr,arg-type]  # by pinned
+        judged=seen.judged,
+        signatures=judgement.signatures,
+        instances=seen.instances,
+        requests=meter.requests,
+        bytes=meter.bytes,
+        seconds=bench.monotonic() - started,
+    )
+
+
+def judgement_of(error: PlimsollError) -> Judgement:
+    """What an error amounts to: content that is not what it says is rejected, all else is undetermined."""
+    if isinstance(error, ContentError):
+        return Judgement(outcome=Outcome.REJECTED, reasons=(Reason.of(error),))
+    code = error.code if error.code in UNDETERMINED_CODES else "internal-error"
+    return Judgement(outcome=Outcome.UNDETERMINED, reasons=(Reason(code=code, message=str(error)),))
+
+
+async def _examine(seen: _Examination, source: Source) -> Judgement:
+    raw = await source.manifest()
+    docker = source.location.docker
+    pin = None if docker is None else docker.digest
+    seen.digest = pin or raw.digest
+    manifest = parse_manifest(raw)
+    seen.ready = seen.bench.ready_for(source.location)
+    if isinstance(manifest, Index) and seen.bench.platform is not None:
+        seen.judged = "instances"
+        return await _judge_instances(seen, source, manifest, seen.bench.platform)
+    seen.judged = "index" if isinstance(manifest, Index) else "image"
+    return await _judge_manifest(seen, source, raw, manifest, pin)
+
+
+async def _judge_instances(seen: _Examination, source: Source, index: Index, choice: PlatformChoice) -> Judgement:
+    """Judge the chosen instances by the requirements of the reference; all of them must be accepted."""
+    instances = []
+    for child in await find_instances(source, index, choice):
+        try:
+            raw = await source.manifest_by_digest(child)
+            judgement = await _judge_manifest(seen, source, raw, parse_manifest(raw), child.digest)
+        except PlimsollError as error:
+            judgement = judgement_of(error)
+        instances.append(
+            Instance(digest=child.digest, platform=str(child.platform or "unknown"), judgement=judgement)
+        )
+    seen.instances = tuple(instances)
+    return _combine_instances(seen.instances)
+
+
+def _combine_instances(instances: tuple[Instance, ...]) -> Judgement:
+    outcome = all_of(instance.judgement.outcome for instance in instances)
+    reasons = [
+        Reason(code=reason.code, message=f"{instance.platform}: {reason.message}")
+        for instance in instances
+        for reason in instance.judgement.reasons
+        if instance.judgement.outcome is outcome and outcome is not Outcome.ACCEPTED
+    ]
+    signatures = [record for instance in instances for record in instance.judgement.signatures]
+    return Judgement(outcome=outcome, reasons=tuple(reasons), signatures=tuple(signatures))
+
+
+async def _judge_manifest(
+    seen: _Examination, source: Source, raw: RawManifest, manifest: Manifest | Index, pin: Digest | None
+) -> Judgement:
+    judgement = await _take_turns(seen, source, raw, pin)
+    if judgement.outcome is not Outcome.ACCEPTED or seen.bench.layers is Layers.NONE:
+        return judgement
+    reasons = await seen.bench.hasher.check_image(source, manifest)
+    if not reasons:
+        return judgement
+    rejected = any(reason.outcome is Outcome.REJECTED for reason in reasons)
+    outcome = Outcome.REJECTED if rejected else Outcome.UNDETERMINED
+    ranked = sorted(reasons, key=lambda reason: reason.outcome is not outcome)
+    return Judgement(outcome=outcome, reasons=tuple(ranked), signatures=judgement.signatures)
+
+
+async def _take_turns(seen: _Examination, source: Source, raw: RawManifest, pin: Digest | None) -> Judgement:
+    """Judge, gather what judge needs, judge again."""
+    assert seen.ready is not None
+    digests = (raw.digest,) if pin is None or pin == raw.digest else (pin, raw.digest)
+    evidence = Evidence(
+        image=seen.image, location=source.location, manifest=raw, digests=digests, now_s=seen.bench.now()
+    )
+    # The first turn only says what is needed: no signature is checked before any was fetched, so no thread is woken.
+    found = judge(seen.ready, evidence)
+    for _ in range(TURNS):
+        if isinstance(found, Judgement):
+            return found
+        evidence = evidence.with_answers(await gather(source, found))
+        found = await seen.bench.judges.submit((seen.ready, evidence))
+    raise RuntimeError(f"judge still asks after {TURNS} turns")

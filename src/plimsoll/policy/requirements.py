@@ -1,0 +1,184 @@
+"""Requirements: what a policy can ask of an image, each read in full; evaluate says which of them can be judged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import get_args
+
+from plimsoll.errors import UsageError
+from plimsoll.model.trust import PublicKey
+from plimsoll.policy.identity import SignedIdentity
+from plimsoll.signatures.formats import HashName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeySource:
+    """Where keys or certificates come from: files, opened when first needed, or the policy's own text.
+
+    ``where`` is the place in the policy, for messages. An empty source holds no key and satisfies nothing.
+    """
+
+    paths: tuple[str, ...] = ()
+    data: tuple[bytes, ...] = field(default=(), repr=False)
+    where: str = field(default="", compare=False)
+
+
+class KeyType(Enum):
+    """The ``keyType`` of signedBy; skopeo implements the first only."""
+
+    GPG_KEYS = "GPGKeys"
+    SIGNED_BY_GPG_KEYS = "signedByGPGKeys"
+    X509_CERTIFICATES = "X509Certificates"
+    SIGNED_BY_X509_CAS = "signedByX509CAs"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptAnything:
+    """``insecureAcceptAnything``: satisfied by any image, so no signature is fetched for it."""
+
+    where: str = field(default="", compare=False)
+
+    @property
+    def verifies_signatures(self) -> bool:
+        """False: ``--require-signed`` refuses an image of which nothing more is asked."""
+        return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reject:
+    """``reject``: satisfied by no image."""
+
+    where: str = field(default="", compare=False)
+
+    @property
+    def verifies_signatures(self) -> bool:
+        """False: it looks at nothing."""
+        return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedBy:
+    """``signedBy``: a simple-signing signature made by one of ``keys``, for a name that ``identity`` accepts."""
+
+    key_type: KeyType
+    keys: KeySource
+    identity: SignedIdentity
+    where: str = field(default="", compare=False)
+
+    @property
+    def verifies_signatures(self) -> bool:
+        """True."""
+        return True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FulcioTrust:
+    """``fulcio``: a short-lived certificate of ``ca`` for this issuer and this e-mail address."""
+
+    ca: KeySource
+    oidc_issuer: str
+    subject_email: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PkiTrust:
+    """``pki``: a certificate that leads to ``roots``; at least one subject is given, and all given must match."""
+
+    roots: KeySource
+    intermediates: KeySource | None
+    subject_email: str | None
+    subject_hostname: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SigstoreSigned:
+    """``sigstoreSigned``: a cosign signature by exactly one of ``keys``, ``fulcio`` and ``pki``.
+
+    ``rekor_keys`` None asks for no log entry; it never is with ``fulcio`` and always is with ``pki``.
+    """
+
+    keys: KeySource | None
+    fulcio: FulcioTrust | None
+    pki: PkiTrust | None
+    rekor_keys: KeySource | None
+    identity: SignedIdentity
+    where: str = field(default="", compare=False)
+
+    @property
+    def verifies_signatures(self) -> bool:
+        """True."""
+        return True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedBaseLayer:
+    """``signedBaseLayer``: read, and satisfied by no image, in containers/image as here."""
+
+    base_layer_identity: SignedIdentity
+    where: str = field(default="", compare=False)
+
+    @property
+    def verifies_signatures(self) -> bool:
+        """False: nobody implements it, so it verifies nothing."""
+        return False
+
+
+class LogDemand(Enum):
+    """Whether a signature must be in a transparency log."""
+
+    REQUIRED = "required"
+    IGNORED = "ignored"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdHocKeys:
+    """``--key``: cosign signatures by at least ``threshold`` distinct ones of ``keys``, for any name.
+
+    ``annotations`` are pairs that each counted payload must carry. ``digest_algorithm`` hashes the payload where the
+    key's own scheme does not fix it. Raises UsageError for a threshold that cannot be met or that nothing would meet.
+    """
+
+    keys: tuple[PublicKey, ...]
+    threshold: int = 1
+    annotations: tuple[tuple[str, str], ...] = ()
+    log: LogDemand = LogDemand.REQUIRED
+    digest_algorithm: HashName = "sha256"
+
+    def __post_init__(self) -> None:
+        if not self.keys:
+            raise UsageError("no key is given; name at least one with --key")
+        distinct = len({key.spki for key in self.keys})
+        if not 1 <= self.threshold <= distinct:
+            raise UsageError(f"--threshold {self.threshold}: from 1 to {distinct}, the number of distinct keys given")
+        if self.digest_algorithm not in get_args(HashName):
+            known = ", ".join(get_args(HashName))
+            raise UsageError(f"--signature-digest-algorithm {self.digest_algorithm[:64]!r}: one of {known}")
+
+    @property
+    def where(self) -> str:
+        """What a message calls this requirement."""
+        return "--key"
+
+    @property
+    def verifies_signatures(self) -> bool:
+        """True."""
+        return True
+
+
+Requirement = AcceptAnything | Reject | SignedBy | SigstoreSigned | SignedBaseLayer | AdHocKeys
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """A policy read in full: for one image exactly one list applies (``plimsoll.policy.scope``).
+
+    ``transports`` maps a transport's name to its scopes, ``""`` being the whole transport. ``digest`` is ``sha256:``
+    and the hash of the file's bytes, ``origin`` says where they came from.
+    """
+
+    default: tuple[Requirement, ...]
+    transports: Mapping[str, Mapping[str, tuple[Requirement, ...]]]
+    digest: str
+    origin: str

@@ -1,0 +1,1 @@
+"""Verdicts to text and JSON, and the exit code."""

@@ -1,0 +1,46 @@
+"""Verdicts as lines for people."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from plimsoll.model.verdict import Outcome, Verdict
+from plimsoll.report.escape import printable
+from plimsoll.report.summary import Summary
+
+_WORDS: Final = {
+    Outcome.ACCEPTED: "ACCEPTED",
+    Outcome.REJECTED: "REJECTED",
+    Outcome.UNDETERMINED: "UNDETERMINED",
+}
+
+
+def verdict_lines(verdict: Verdict) -> str:
+    """The verdict with what was judged, and a line for each reason and instance below it."""
+    what = verdict.pinned or (f"{verdict.image} {verdict.digest}" if verdict.digest is not None else verdict.image)
+    name = printable(verdict.image)
+    lines = [f"{_WORDS[verdict.outcome]:<13} {name}" + (f"  ({printable(what)})" if what != verdict.image else "")]
+    for signature in verdict.signatures:
+        if signature.verified:
+            lines.append(f"    {signature.format} signature by {signature.key}")
+    lines += [f"    {reason.code}: {printable(reason.message)}" for reason in verdict.reasons]
+    for instance in verdict.instances or ():
+        lines.append(f"    {printable(instance.platform)} {instance.digest}: {instance.judgement.outcome.value}")
+    return "\n".join(lines) + "\n"
+
+
+def summary_line(summary: Summary) -> str:
+    """What the run came to, in one line."""
+    parts = [
+        f"{summary.images} images: {summary.accepted} accepted, {summary.rejected} rejected, "
+        f"{summary.undetermined} undetermined"
+    ]
+    if summary.not_judged:
+        parts.append(f"{summary.not_judged} not judged")
+    if summary.attachments:
+        parts.append(f"{summary.attachments} attachment tags skipped")
+    requests = summary.requests / summary.images if summary.images else 0.0
+    parts.append(
+        f"{summary.seconds:.1f} s, {summary.images_per_second:.0f} images/s, {requests:.2f} requests an image"
+    )
+    return "; ".join(parts) + "\n"

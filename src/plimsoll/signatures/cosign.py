@@ -1,0 +1,134 @@
+"""cosign's keyed signatures on the ``ALGORITHM-HEX.sig`` tag: where they lie, what they say, when they are good.
+
+Source: cosign's signature specification as of v3.1.2; the order of checks is that of containers/image for
+``sigstoreSigned``: the signature before the payload is read, the digest before any identity.
+Certificates on ``.sig`` layers are not used: keyless trust is another format's business.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from plimsoll.errors import (
+    BadSignatureError,
+    LogProofMissingError,
+    SignatureError,
+    SignedDigestMismatchError,
+    UnreadableKeyError,
+    UntrustedKeyError,
+)
+from plimsoll.model.digest import Digest
+from plimsoll.model.evidence import Attachment, TagPlace
+from plimsoll.model.signature import UntrustedCosignSignature
+from plimsoll.model.trust import PublicKey, parse_pem_key
+from plimsoll.signatures.formats import KeyTrust, LogIgnored, SignatureFormat, VerifiedSignature
+from plimsoll.signatures.simple_payload import UntrustedPayload, parse_payload
+from plimsoll.signatures.transparency import (
+    VerifiedLogEntry,
+    parse_hashedrekord,
+    parse_log_entry,
+    verify_log_entry,
+)
+from plimsoll.signatures.verifying import decode_base64, find_signer
+
+SIMPLE_SIGNING: Final = "application/vnd.dev.cosign.simplesigning.v1+json"
+SIGNATURE_ANNOTATION: Final = "dev.cosignproject.cosign/signature"
+LOG_ANNOTATION: Final = "dev.sigstore.cosign/bundle"
+CERTIFICATE_ANNOTATION: Final = "dev.sigstore.cosign/certificate"
+
+
+def signature_places(digests: tuple[Digest, ...]) -> tuple[TagPlace, ...]:
+    """The ``.sig`` tag of each digest."""
+    return tuple([TagPlace(tag=f"{digest.tag}.sig", media_types=frozenset({SIMPLE_SIGNING})) for digest in digests])
+
+
+def parse_attachment(attachment: Attachment) -> UntrustedCosignSignature:
+    """Take a layer and its annotations as an unproven signature; ``attachment.data`` must be there."""
+    if attachment.data is None:
+        raise BadSignatureError("the signature's payload was not read")
+    annotations = attachment.descriptor.annotations
+    return UntrustedCosignSignature(
+        payload=attachment.data,
+        signature=annotations.get(SIGNATURE_ANNOTATION),
+        log_entry=annotations.get(LOG_ANNOTATION),
+        certificate=annotations.get(CERTIFICATE_ANNOTATION),
+    )
+
+
+def verify_signature(
+    untrusted: UntrustedCosignSignature, trust: KeyTrust, digests: tuple[Digest, ...]
+) -> VerifiedSignature:
+    """Prove a signature of an image with ``digests``; raises the SignatureError of the first step that fails.
+
+    The caller owes: the signed identity and annotations.
+    """
+    # 1. There is a signature, in canonical base64.
+    if not untrusted.signature:
+        raise BadSignatureError(f"the layer has no annotation {SIGNATURE_ANNOTATION}")
+    signature = decode_base64(untrusted.signature, what=f"the annotation {SIGNATURE_ANNOTATION}")
+    # 2. Where a log entry is demanded there is one: asked first, as it costs nothing.
+    if not isinstance(trust.log, LogIgnored) and untrusted.log_entry is None:
+        raise LogProofMissingError(
+            "the signature has no transparency-log entry; sign with one, or say --insecure-ignore-tlog"
+        )
+    # 3. A trusted key made it over the payload's bytes.
+    key = _signer(untrusted, trust, signature)
+    # 4. The log entry is about this signature, key and payload, and a trusted log promised it.
+    logged = _verify_log(untrusted, trust, key, signature)
+    # 5. The payload, now known to be signed, is the exact document.
+    payload = parse_payload(untrusted.payload)
+    # 6. It names this image.
+    digest = _claimed(payload, digests)
+    return VerifiedSignature(
+        format="cosign",
+        key=key.fingerprint,
+        digest=digest,
+        docker_reference=payload.docker_reference,
+        annotations=payload.optional,
+        logged_at_s=None if logged is None else logged.integrated_time_s,
+    )
+
+
+def _signer(untrusted: UntrustedCosignSignature, trust: KeyTrust, signature: bytes) -> PublicKey:
+    try:
+        return find_signer(trust.keys, signature=signature, signed=untrusted.payload, hash_name=trust.hash_name)
+    except UntrustedKeyError:
+        if _names_a_trusted_key(untrusted, trust):
+            raise BadSignatureError(
+                "its log entry names a trusted key, but that key did not sign these bytes: they were changed"
+            ) from None
+        raise
+
+
+def _names_a_trusted_key(untrusted: UntrustedCosignSignature, trust: KeyTrust) -> bool:
+    """Whether an (unproven) log entry claims a trusted key: it only words the refusal."""
+    if untrusted.log_entry is None:
+        return False
+    try:
+        body = decode_base64(parse_log_entry(untrusted.log_entry).body, what="Payload.body", limit=len(untrusted.log_entry))
+        return parse_pem_key(parse_hashedrekord(body).verifier_pem) in trust.keys
+    except (SignatureError, UnreadableKeyError):
+        return False
+
+
+def _verify_log(
+    untrusted: UntrustedCosignSignature, trust: KeyTrust, key: PublicKey, signature: bytes
+) -> VerifiedLogEntry | None:
+    if isinstance(trust.log, LogIgnored):
+        return None
+    if untrusted.log_entry is None:
+        raise LogProofMissingError("the signature has no transparency-log entry")
+    return verify_log_entry(
+        parse_log_entry(untrusted.log_entry), trust=trust.log, key=key, signature=signature, payload=untrusted.payload
+    )
+
+
+def _claimed(payload: UntrustedPayload, digests: tuple[Digest, ...]) -> Digest:
+    if payload.digest not in digests:
+        raise SignedDigestMismatchError(f"a good signature, but of another image: {payload.digest}")
+    return payload.digest
+
+
+COSIGN: Final[SignatureFormat[UntrustedCosignSignature]] = SignatureFormat(
+    name="cosign", places=signature_places, parse=parse_attachment, verify=verify_signature
+)

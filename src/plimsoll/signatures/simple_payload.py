@@ -1,0 +1,85 @@
+"""The signed payload of cosign's ``.sig`` layers: the simple-signing JSON with cosign's type, read strictly.
+
+Sources: containers-signature(5); cosign's SIGNATURE_SPEC. Unknown, duplicate and case-twin members are refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from plimsoll import limits
+from plimsoll.errors import InvalidReferenceError, PayloadError
+from plimsoll.model.digest import Digest
+from plimsoll.native import ReadError, read_json
+
+COSIGN_TYPE = "cosign container image signature"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UntrustedPayload:
+    """What a payload says; true only if the bytes it was read from are proven signed."""
+
+    digest: Digest
+    docker_reference: str
+    optional: Mapping[str, object]
+
+
+def parse_payload(data: bytes) -> UntrustedPayload:
+    """Read a payload; raises PayloadError for any document but the exact one."""
+    if len(data) > limits.PAYLOAD_BYTES:
+        raise PayloadError(f"a payload of {len(data)} bytes: at most {limits.PAYLOAD_BYTES}")
+    try:
+        document = read_json(data, max_depth=limits.JSON_DEPTH)
+    except ReadError as error:
+        raise PayloadError(f"the signed payload is refused: {error}") from error
+    top = _members(document, ("critical", "optional"), "the signed payload")
+    critical = _members(top["critical"], ("identity", "image", "type"), "critical")
+    identity = _members(critical["identity"], ("docker-reference",), "critical.identity")
+    image = _members(critical["image"], ("docker-manifest-digest",), "critical.image")
+    if critical["type"] != COSIGN_TYPE:
+        raise PayloadError(f"critical.type is {critical['type']!r:.160}, not {COSIGN_TYPE!r}")
+    return UntrustedPayload(
+        digest=_digest(image["docker-manifest-digest"]),
+        docker_reference=_text(identity["docker-reference"], "critical.identity.docker-reference"),
+        optional=_optional(top["optional"]),
+    )
+
+
+def _members(value: object, names: tuple[str, ...], where: str) -> dict[str, object]:
+    if not isinstance(value, dict):
+        raise PayloadError(f"{where} is no JSON object")
+    if set(value) != set(names):
+        odd = sorted(set(value) ^ set(names))[0]
+        raise PayloadError(f"{where} has {'an unknown' if odd in value else 'no'} member {odd!r:.160}")
+    return value
+
+
+def _text(value: object, where: str) -> str:
+    if not isinstance(value, str):
+        raise PayloadError(f"{where} is no text")
+    return value
+
+
+def _digest(value: object) -> Digest:
+    try:
+        return Digest.parse(_text(value, "critical.image.docker-manifest-digest"))
+    except InvalidReferenceError as error:
+        raise PayloadError(f"critical.image.docker-manifest-digest: {error}") from error
+
+
+def _optional(value: object) -> Mapping[str, object]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise PayloadError("optional is neither null nor a JSON object")
+    if not isinstance(value.get("creator"), str | None):
+        raise PayloadError("optional.creator is no text")
+    timestamp = value.get("timestamp", 0)
+    if isinstance(timestamp, bool) or not (isinstance(timestamp, int) or _integral(timestamp)):
+        raise PayloadError("optional.timestamp is no whole number")
+    return value
+
+
+def _integral(value: object) -> bool:
+    return isinstance(value, float) and value.is_integer()

@@ -1,0 +1,77 @@
+"""One check of one signature under one key: ECDSA (DER), RSA PKCS#1 v1.5, Ed25519."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding
+
+from plimsoll import limits
+from plimsoll.errors import BadSignatureError, UntrustedKeyError
+from plimsoll.model.trust import PublicKey
+from plimsoll.signatures.formats import HashName
+
+_HASHES: Final[dict[HashName, hashes.HashAlgorithm]] = {
+    "sha224": hashes.SHA224(),
+    "sha256": hashes.SHA256(),
+    "sha384": hashes.SHA384(),
+    "sha512": hashes.SHA512(),
+}
+_ECDSA: Final = {name: ec.ECDSA(algorithm) for name, algorithm in _HASHES.items()}
+_PKCS1: Final = padding.PKCS1v15()
+_BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}", re.ASCII)
+
+
+def verify_by_key(key: PublicKey, *, signature: bytes, signed: bytes, hash_name: HashName) -> None:
+    """Return if ``key`` made ``signature`` over ``signed``; raises UntrustedKeyError if not.
+
+    ``hash_name`` is not used by Ed25519 (RFC 8032: the message itself is signed). OpenSSL refuses ECDSA signatures
+    that are not DER to the last byte, and r or s out of range.
+    """
+    crypto = key.crypto
+    try:
+        if isinstance(crypto, ec.EllipticCurvePublicKey):
+            crypto.verify(signature, signed, _ECDSA[hash_name])
+        elif isinstance(crypto, ed25519.Ed25519PublicKey):
+            crypto.verify(signature, signed)
+        else:
+            crypto.verify(signature, signed, _PKCS1, _HASHES[hash_name])
+    except InvalidSignature:
+        raise UntrustedKeyError(f"the key {key.fingerprint} did not make this signature") from None
+
+
+def find_signer(keys: Iterable[PublicKey], *, signature: bytes, signed: bytes, hash_name: HashName) -> PublicKey:
+    """The first of ``keys`` that made the signature; raises UntrustedKeyError if none did."""
+    tried = 0
+    for key in keys:
+        try:
+            verify_by_key(key, signature=signature, signed=signed, hash_name=hash_name)
+        except UntrustedKeyError:
+            tried += 1
+            continue
+        return key
+    if not tried:
+        raise UntrustedKeyError("no key is trusted here")
+    which = "the trusted key" if tried == 1 else f"any of the {tried} trusted keys"
+    raise UntrustedKeyError(
+        f"not signed by {which}: another key signed, or the payload was changed after it was signed"
+    )
+
+
+def decode_base64(text: str, *, what: str, limit: int = limits.SIGNATURE_BYTES) -> bytes:
+    """Decode canonical standard base64 (RFC 4648 section 3.5: no junk, no stray bits); raises BadSignatureError."""
+    if not text or len(text) > limit * 4 // 3 + 4 or not _BASE64.fullmatch(text):
+        raise BadSignatureError(f"{what} is no base64 of at most {limit} bytes")
+    try:
+        data = base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise BadSignatureError(f"{what} is no base64: {error}") from error
+    if base64.b64encode(data).decode() != text:
+        raise BadSignatureError(f"{what} is no canonical base64: its last character has stray bits")
+    return data

@@ -1,0 +1,1 @@
+"""Bytes in and out: registries, layouts, archives, directories; one door to HTTP."""

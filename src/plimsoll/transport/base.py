@@ -1,0 +1,90 @@
+"""Source: the port through which an image's bytes come in, whatever the transport; and the Meter of what that cost.
+
+Implementations check the digest of what is asked by digest, cap every read, and raise TransportError (the bytes could
+not be had) or ContentError (they are not what they are said to be) and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from plimsoll.errors import DigestMismatchError
+from plimsoll.model.descriptor import Descriptor
+from plimsoll.model.digest import Digest
+from plimsoll.model.digest import Digest
+from plimsoll.model.location import Location
+from plimsoll.model.manifest import RawManifest
+
+
+class Meter:
+    """What was sent and received for one image: requests (tokens, redirects and retries too) and body bytes."""
+
+    __slots__ = ("bytes", "requests")
+
+    def __init__(self) -> None:
+        self.requests = 0
+        self.bytes = 0
+
+
+class Source(Protocol):
+    """One image and what lies beside it."""
+
+    @property
+    def location(self) -> Location:
+        """What a policy matches."""
+        ...
+
+    @property
+    def meter(self) -> Meter:
+        """What this source has cost so far."""
+        ...
+
+    async def manifest(self) -> RawManifest:
+        """What the reference names; a digest in the reference is checked on the bytes, under its own algorithm."""
+        ...
+
+    async def manifest_by_tag(self, tag: str) -> RawManifest:
+        """Another manifest of the same repository or layout; raises NotFoundError where there is none."""
+        ...
+
+    async def manifest_by_digest(self, descriptor: Descriptor) -> RawManifest:
+        """A child of an index, or a subject: digest and size are checked."""
+        ...
+
+    async def blob(self, descriptor: Descriptor, *, limit: int) -> bytes:
+        """A small blob, digest and size checked; raises LimitExceededError where it is larger than ``limit`` bytes."""
+        ...
+
+    def stream(self, descriptor: Descriptor) -> AsyncIterator[bytes]:
+        """A blob's bytes as they come, NOT checked: the caller hashes them and counts them against the descriptor.
+
+        Never yields more than one chunk beyond ``descriptor.size``. Broken transfers are resumed inside.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Give back what this source alone holds (a directory handle)."""
+        ...
+
+
+def checked_manifest(raw: RawManifest, digest: Digest, *, where: str, size: int | None = None) -> RawManifest:
+    """Return ``raw`` if its bytes hash to ``digest`` and have ``size``; raises DigestMismatchError."""
+    if size is not None and len(raw.data) != size:
+        raise DigestMismatchError(f"{where} has {len(raw.data)} bytes, its descriptor says {size}")
+    if not (raw.digest == digest if digest.algorithm == "sha256" else digest.matches(raw.data)):
+        raise DigestMismatchError(
+            f"{where} hashes to {Digest.of(raw.data, algorithm=digest.algorithm)}, not to {digest}"
+        )
+    return raw
+
+
+def checked_blob(data: bytes, descriptor: Descriptor, *, where: str) -> bytes:
+    """Return ``data`` if it is what ``descriptor`` says; raises DigestMismatchError."""
+    if len(data) != descriptor.size:
+        raise DigestMismatchError(f"{where} has {len(data)} bytes, its descriptor says {descriptor.size}")
+    if not descriptor.digest.matches(data):
+        raise DigestMismatchError(
+            f"{where} hashes to {Digest.of(data, algorithm=descriptor.digest.algorithm)}, not to {descriptor.digest}"
+        )
+    return data

@@ -1,0 +1,55 @@
+"""ByteBudget: how many bytes may be in flight together, whoever wants them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+
+class ByteBudget:
+    """A semaphore of bytes, served in the order of asking, so that a large wish is not starved by small ones.
+
+    A wish beyond the total is cut to it: it is served alone rather than never. Whoever holds bytes must not wait for
+    more of them.
+    """
+
+    __slots__ = ("_free", "_total", "_waiting")
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._free = total
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+
+    async def take(self, wanted: int) -> int:
+        """Wait for ``wanted`` bytes and say how many were taken: what ``give`` must get back."""
+        wanted = min(wanted, self._total)
+        if wanted <= self._free and not self._waiting:
+            self._free -= wanted
+            return wanted
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.append((wanted, turn))
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.give(wanted)
+            else:
+                self._waiting.remove((wanted, turn))
+                self._serve()
+            raise
+        return wanted
+
+    def give(self, taken: int) -> None:
+        """Give back what ``take`` returned."""
+        self._free += taken
+        self._serve()
+
+    def _serve(self) -> None:
+        while self._waiting and self._waiting[0][0] <= self._free:
+            wanted, turn = self._waiting[0]
+            # A cancelled waiter takes itself out of the queue when it next runs, and serves the rest.
+            if turn.cancelled():
+                return
+            self._waiting.popleft()
+            self._free -= wanted
+            turn.set_result(None)

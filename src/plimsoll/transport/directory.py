@@ -1,0 +1,105 @@
+"""DirectorySource: an image as skopeo's ``dir:`` writes it: manifest.json, and blobs named by their hex beside it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+
+from plimsoll import limits
+from plimsoll.errors import ContentError, LimitExceededError, NotFoundError
+from plimsoll.model.descriptor import Descriptor
+from plimsoll.model.digest import Digest
+from plimsoll.model.location import Location, locate_path
+from plimsoll.model.manifest import RawManifest
+from plimsoll.model.reference import DirectoryReference
+from plimsoll.transport.base import Meter, checked_blob, checked_manifest
+from plimsoll.transport.stores import Folder, resolve
+
+_VERSION = re.compile(rb"Directory Transport Version: 1\.[0-9]{1,4}\n?")
+_VERSION_BYTES = 1024
+
+
+def open_directory(reference: DirectoryReference) -> DirectorySource:
+    """Open the folder; raises NotFoundError, UnreachableError, or ContentError for a version that is not known."""
+    folder = Folder(resolve(reference.path))
+    try:
+        _check_version(folder)
+    except BaseException:
+        folder.close()
+        raise
+    return DirectorySource(reference, folder=folder)
+
+
+def _check_version(folder: Folder) -> None:
+    try:
+        version = folder.read(("version",), limit=_VERSION_BYTES)
+    except NotFoundError:
+        # The earliest writers left none, and readers do not ask for it.
+        return
+    if _VERSION.fullmatch(version) is None:
+        raise ContentError(f"{folder.path}/version says {version[:80]!r}: directories of version 1.x are known")
+
+
+class DirectorySource:
+    """One image in a folder; it has no tags, so nothing lies beside it."""
+
+    def __init__(self, reference: DirectoryReference, *, folder: Folder) -> None:
+        self._reference = reference
+        self._folder = folder
+        self._location = locate_path("dir", folder.path)
+        self._meter = Meter()
+
+    @property
+    def location(self) -> Location:
+        """What a policy matches: the resolved path."""
+        return self._location
+
+    @property
+    def meter(self) -> Meter:
+        """What this source has cost so far: bytes read, no requests."""
+        return self._meter
+
+    async def manifest(self) -> RawManifest:
+        """The folder's manifest.json."""
+        return RawManifest(data=self._read("manifest.json", limit=limits.MANIFEST_BYTES))
+
+    async def manifest_by_tag(self, tag: str) -> RawManifest:
+        """A folder has no tags; raises NotFoundError."""
+        raise NotFoundError(f"{self._reference} has no tag {tag!r}: a directory holds one image")
+
+    async def manifest_by_digest(self, descriptor: Descriptor) -> RawManifest:
+        """An instance of the image's index: digest and size are checked."""
+        name = f"{_file(descriptor.digest)}.manifest.json"
+        raw = RawManifest(data=self._read(name, limit=limits.MANIFEST_BYTES))
+        return checked_manifest(raw, descriptor.digest, size=descriptor.size, where=f"{self._folder.path}/{name}")
+
+    async def blob(self, descriptor: Descriptor, *, limit: int) -> bytes:
+        """A small blob, digest and size checked; raises LimitExceededError where it is larger than ``limit`` bytes."""
+        where = f"{self._folder.path}/{_file(descriptor.digest)}"
+        if descriptor.size > limit:
+            raise LimitExceededError(f"{where} is said to have {descriptor.size} bytes: at most {limit}")
+        return checked_blob(self._read(_file(descriptor.digest), limit=limit), descriptor, where=where)
+
+    async def stream(self, descriptor: Descriptor) -> AsyncIterator[bytes]:
+        """A blob's bytes as they come, NOT checked."""
+        read = 0
+        async for chunk in self._folder.stream((_file(descriptor.digest),)):
+            self._meter.bytes += len(chunk)
+            yield chunk
+            read += len(chunk)
+            if read > descriptor.size:
+                return
+
+    def _read(self, name: str, *, limit: int) -> bytes:
+        data = self._folder.read((name,), limit=limit)
+        self._meter.bytes += len(data)
+        return data
+
+    async def aclose(self) -> None:
+        """Close the folder's handle."""
+        self._folder.close()
+
+
+def _file(digest: Digest) -> str:
+    """skopeo names SHA-256 blobs by their hex alone, others with their algorithm before it."""
+    return digest.hex if digest.algorithm == "sha256" else digest.tag

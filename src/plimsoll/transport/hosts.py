@@ -1,0 +1,48 @@
+"""Host: what is known of one registry host during a run."""
+
+from __future__ import annotations
+
+import asyncio
+from ssl import SSLContext
+
+from plimsoll import limits
+from plimsoll.model.settings import TLSSettings
+from plimsoll.transport.limiter import Limiter
+from plimsoll.transport.origins import is_loopback
+
+
+class Host:
+    """One ``HOST[:PORT]``: its limiter, its TLS, and the scheme once it is decided.
+
+    ``base`` is ``SCHEME://HOST[:PORT]``, None until the first request found out; ``probing`` is done when it has, with
+    the failure's text or None. ``context`` is what aiohttp wants as ``ssl``, made at the first request.
+    """
+
+    __slots__ = ("base", "context", "limiter", "name", "probing", "tls")
+
+    def __init__(self, name: str, *, limiter: Limiter, tls: TLSSettings) -> None:
+        self.name = name
+        self.limiter = limiter
+        self.tls = tls
+        self.base: str | None = None
+        self.probing: asyncio.Future[str | None] | None = None
+        self.context: SSLContext | bool | None = None
+
+    def decide(self, scheme: str) -> None:
+        """Remember the scheme for the rest of the run."""
+        self.base = f"{scheme}://{self.name}"
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the host is spoken to without TLS."""
+        return self.base is not None and self.base.startswith("http:")
+
+    @property
+    def may_carry_credentials(self) -> bool:
+        """Whether credentials may go to the host as it is spoken to (cli.md, "Credentials")."""
+        return not self.is_plain or self.tls.credentials_over_http or is_loopback(self.name)
+
+    @property
+    def probe_s(self) -> float:
+        """How long a TLS handshake may take before plain HTTP is tried, in seconds."""
+        return limits.TLS_PROBE_LOOPBACK_S if is_loopback(self.name) else limits.TLS_PROBE_S

@@ -1,0 +1,157 @@
+"""LayoutIndex: the index.json of an OCI layout (image-spec image-layout.md), read once however many images are asked of it."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from plimsoll import limits
+from plimsoll.errors import (
+    ContentError,
+    InvalidReferenceError,
+    MalformedManifestError,
+    NotFoundError,
+)
+from plimsoll.model.descriptor import Descriptor, Platform
+from plimsoll.model.digest import Digest
+from plimsoll.model.reference import is_attachment_tag
+from plimsoll.native import DescriptorFields, ReadError, read_json, read_manifest
+from plimsoll.transport.stores import Store
+
+REF_NAME: Final = "org.opencontainers.image.ref.name"
+"""image-spec annotations.md: the name of an entry in a layout."""
+_FOREIGN: Final = frozenset({"config", "layers", "fslayers", "history", "signatures"})
+_LAYOUT_BYTES: Final = 64 * limits.KIB
+
+
+class LayoutIndex:
+    """The entries of one index.json; each becomes a Descriptor when it is chosen, for there may be a hundred thousand."""
+
+    __slots__ = ("_entries", "_names", "_where")
+
+    def __init__(self, entries: tuple[DescriptorFields, ...], *, where: str) -> None:
+        self._entries = entries
+        self._where = where
+        self._names: dict[str, list[int]] = {}
+        for at, entry in enumerate(entries):
+            name = _name(entry)
+            if name is not None:
+                self._names.setdefault(name, []).append(at)
+
+    def names(self) -> Iterator[str]:
+        """Every name, once, in the order of the entries."""
+        return iter(self._names)
+
+    def at(self, position: int) -> Descriptor:
+        """The entry at a position, from 0, attachments counted too, as skopeo counts; raises NotFoundError past the end."""
+        if position >= len(self._entries):
+            raise NotFoundError(f"{self._where} has {len(self._entries)} entries, none at position {position}")
+        return self._descriptor(position)
+
+    def named(self, name: str) -> Descriptor:
+        """The entry of that name; raises NotFoundError for none, MalformedManifestError for two different ones."""
+        positions = self._names.get(name)
+        if not positions:
+            raise NotFoundError(f"{self._where} has no image named {name!r}")
+        if len({self._entries[at].digest for at in positions}) > 1:
+            raise MalformedManifestError(f"{self._where} gives the name {name!r} to different images")
+        return self._descriptor(positions[0])
+
+    def only(self, *, has_subject: Callable[[Descriptor], bool]) -> Descriptor:
+        """The one image there is, attachments not counted (cli.md, "References").
+
+        An attachment has a name of the form ALGO-HEX[.sig|.att|.sbom], or a manifest that ``has_subject``. Raises
+        NotFoundError for none, InvalidReferenceError for more than one.
+        """
+        found: Descriptor | None = None
+        for at, entry in enumerate(self._entries):
+            name = _name(entry)
+            if name is not None and is_attachment_tag(name):
+                continue
+            descriptor = self._descriptor(at)
+            if has_subject(descriptor):
+                continue
+            if found is not None and found.digest != descriptor.digest:
+                raise InvalidReferenceError(
+                    f"{self._where} has more than one image: name one, or write :@0 for the first"
+                )
+            found = found or descriptor
+        if found is None:
+            raise NotFoundError(f"{self._where} has no image")
+        return found
+
+    def _descriptor(self, at: int) -> Descriptor:
+        fields, where = self._entries[at], f"{self._where}: manifests[{at}]"
+        if fields.media_type is None or fields.digest is None or fields.size is None or fields.size < 0:
+            raise MalformedManifestError(f"{where} lacks a usable mediaType, digest or size")
+        try:
+            digest = Digest.parse(fields.digest)
+        except InvalidReferenceError as error:
+            raise MalformedManifestError(f"{where}.digest: {error}") from error
+        platform = fields.platform
+        return Descriptor(
+            media_type=fields.media_type,
+            digest=digest,
+            size=fields.size,
+            annotations=fields.annotations or {},
+            artifact_type=fields.artifact_type,
+            platform=None
+            if platform is None
+            else Platform(os=platform.os, architecture=platform.architecture, variant=platform.variant),
+            urls=fields.urls,
+        )
+
+
+def _name(entry: DescriptorFields) -> str | None:
+    return None if entry.annotations is None else entry.annotations.get(REF_NAME)
+
+
+def parse_layout_index(data: bytes, *, where: str) -> LayoutIndex:
+    """Read an index.json strictly; raises MalformedManifestError."""
+    try:
+        fields = read_manifest(data, max_depth=limits.JSON_DEPTH)
+    except ReadError as error:
+        raise MalformedManifestError(f"{where} is refused: {error}") from error
+    if fields.schema_version != 2 or fields.manifests is None:
+        raise MalformedManifestError(f"{where} is no image index: schemaVersion 2 and manifests are needed")
+    foreign = [member for member in fields.members if member.lower() in _FOREIGN]
+    if foreign:
+        raise MalformedManifestError(f"{where} also has {foreign[0]!r}: two readers could see two images")
+    return LayoutIndex(fields.manifests, where=where)
+
+
+def check_layout_version(data: bytes, *, where: str) -> None:
+    """Check the ``oci-layout`` file; raises ContentError for another version than 1.x."""
+    try:
+        document = read_json(data, max_depth=limits.JSON_DEPTH)
+    except ReadError as error:
+        raise ContentError(f"{where} is refused: {error}") from error
+    match document:
+        case {"imageLayoutVersion": str(version)} if version.partition(".")[0] == "1":
+            return
+        case {"imageLayoutVersion": str(version)}:
+            raise ContentError(f"{where}: layouts of version {version[:80]!r} are not known")
+        case _:
+            raise ContentError(f"{where} names no imageLayoutVersion")
+
+
+class LayoutCache:
+    """Parsed indexes of one run, the most recently used of them."""
+
+    def __init__(self) -> None:
+        self._indexes: OrderedDict[tuple[object, ...], LayoutIndex] = OrderedDict()
+
+    def index(self, store: Store) -> LayoutIndex:
+        """The index of a layout, read anew where its file has changed; raises what the store and the reading raise."""
+        stamp = store.stamp
+        known = self._indexes.get(stamp)
+        if known is not None:
+            self._indexes.move_to_end(stamp)
+            return known
+        check_layout_version(store.read(("oci-layout",), limit=_LAYOUT_BYTES), where=f"{store.path}/oci-layout")
+        data = store.read(("index.json",), limit=limits.INDEX_JSON_BYTES)
+        index = self._indexes[stamp] = parse_layout_index(data, where=f"{store.path}/index.json")
+        if len(self._indexes) > limits.LAYOUT_CACHE:
+            self._indexes.popitem(last=False)
+        return index

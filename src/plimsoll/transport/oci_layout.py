@@ -1,0 +1,135 @@
+"""LayoutSource: an image in an OCI layout (image-spec image-layout.md), in a folder or in an archive."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+
+from plimsoll import limits
+from plimsoll.errors import ContentError, InvalidReferenceError, LimitExceededError, NotFoundError, UnsupportedError
+from plimsoll.model.descriptor import Descriptor
+from plimsoll.model.digest import Digest
+from plimsoll.model.location import Location, locate_path
+from plimsoll.model.manifest import RawManifest, parse_manifest
+from plimsoll.model.reference import ArchiveReference, LayoutReference
+from plimsoll.transport.base import Meter, checked_blob, checked_manifest
+from plimsoll.transport.layout_index import LayoutCache, LayoutIndex
+from plimsoll.transport.stores import Folder, Parts, Store, resolve
+
+
+def open_layout(reference: LayoutReference, cache: LayoutCache) -> LayoutSource:
+    """Open the folder of a layout.
+
+    Raises InvalidReferenceError where ``PATH@ALGORITHM`` exists too, for then skopeo would mean that folder;
+    NotFoundError, ContentError and UnreachableError where there is no layout that can be read.
+    """
+    refuse_ambiguous(reference)
+    folder = Folder(resolve(reference.path))
+    try:
+        index = cache.index(folder)
+    except BaseException:
+        folder.close()
+        raise
+    return LayoutSource(reference, store=folder, index=index)
+
+
+def refuse_ambiguous(reference: LayoutReference) -> None:
+    """Raise InvalidReferenceError where a folder exists that skopeo would read for this ``oci:PATH@DIGEST``."""
+    digest = reference.digest
+    if digest is not None and os.path.lexists(f"{reference.path}@{digest.algorithm}"):
+        raise InvalidReferenceError(
+            f"{reference} is ambiguous: a folder {reference.path}@{digest.algorithm} exists; rename it, or name the image by tag"
+        )
+
+
+class LayoutSource:
+    """One image of a layout and what lies beside it; ``aclose`` gives the store's handles back."""
+
+    def __init__(self, reference: LayoutReference | ArchiveReference, *, store: Store, index: LayoutIndex) -> None:
+        self._reference = reference
+        self._store = store
+        self._index = index
+        self._location = locate_path(reference.transport, store.path)
+        self._meter = Meter()
+
+    @property
+    def location(self) -> Location:
+        """What a policy matches: the resolved path."""
+        return self._location
+
+    @property
+    def meter(self) -> Meter:
+        """What this source has cost so far: bytes read, no requests."""
+        return self._meter
+
+    async def manifest(self) -> RawManifest:
+        """What the reference names: by digest, position or name, or the only image there is.
+
+        Raises InvalidReferenceError where the reference names no one of several images.
+        """
+        reference = self._reference
+        if isinstance(reference, LayoutReference) and reference.digest is not None:
+            raw = RawManifest(data=self._read(reference.digest, limit=limits.MANIFEST_BYTES))
+            return checked_manifest(raw, reference.digest, where=str(reference))
+        if isinstance(reference, LayoutReference) and reference.index is not None:
+            return self._manifest(self._index.at(reference.index))
+        if reference.name is not None:
+            return self._manifest(self._index.named(reference.name))
+        return self._manifest(self._index.only(has_subject=self._has_subject))
+
+    def _has_subject(self, descriptor: Descriptor) -> bool:
+        try:
+            return parse_manifest(self._manifest(descriptor)).subject is not None
+        except (ContentError, NotFoundError, UnsupportedError):
+            # Whatever cannot be read is no proven attachment, so it counts as an image.
+            return False
+
+    async def manifest_by_tag(self, tag: str) -> RawManifest:
+        """The manifest that the layout names ``tag``; raises NotFoundError where it names none so."""
+        return self._manifest(self._index.named(tag))
+
+    async def manifest_by_digest(self, descriptor: Descriptor) -> RawManifest:
+        """A manifest of the layout: digest and size are checked."""
+        return self._manifest(descriptor)
+
+    def _manifest(self, descriptor: Descriptor) -> RawManifest:
+        raw = RawManifest(data=self._read(descriptor.digest, limit=limits.MANIFEST_BYTES))
+        return checked_manifest(raw, descriptor.digest, size=descriptor.size, where=self._where(descriptor.digest))
+
+    async def blob(self, descriptor: Descriptor, *, limit: int) -> bytes:
+        """A small blob, digest and size checked; raises LimitExceededError where it is larger than ``limit`` bytes."""
+        where = self._where(descriptor.digest)
+        if descriptor.size > limit:
+            raise LimitExceededError(f"{where} is said to have {descriptor.size} bytes: at most {limit}")
+        return checked_blob(self._read(descriptor.digest, limit=limit), descriptor, where=where)
+
+    async def stream(self, descriptor: Descriptor) -> AsyncIterator[bytes]:
+        """A blob's bytes as they come, NOT checked."""
+        read = 0
+        async for chunk in self._store.stream(_blob(descriptor.digest)):
+            self._meter.bytes += len(chunk)
+            yield chunk
+            read += len(chunk)
+            if read > descriptor.size:
+                return
+
+    async def tags(self) -> AsyncIterator[str]:
+        """The names that the layout gives, in its order, each once."""
+        for name in self._index.names():
+            yield name
+
+    def _read(self, digest: Digest, *, limit: int) -> bytes:
+        data = self._store.read(_blob(digest), limit=limit)
+        self._meter.bytes += len(data)
+        return data
+
+    def _where(self, digest: Digest) -> str:
+        return f"{digest} of {self._store.path}"
+
+    async def aclose(self) -> None:
+        """Close the store's handles."""
+        self._store.close()
+
+
+def _blob(digest: Digest) -> Parts:
+    return ("blobs", digest.algorithm, digest.hex)

@@ -1,0 +1,247 @@
+"""Everything in model and errors pickles, key-bearing values as their DER bytes: a worker is given bytes."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import importlib
+import inspect
+import pickle
+import pkgutil
+from functools import cache
+from itertools import product
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+import plimsoll.model
+from plimsoll import errors
+from plimsoll.errors import PlimsollError, RejectedError
+from plimsoll.model import (
+    descriptor,
+    digest,
+    evidence,
+    location,
+    manifest,
+    reference,
+    settings,
+    signature,
+    trust,
+    verdict,
+)
+
+PROTOCOLS = range(2, pickle.HIGHEST_PROTOCOL + 1)
+
+
+def classes_of(module):
+    """The classes that a module defines, private and structural (Protocol) ones aside."""
+    return [
+        found
+        for name, found in inspect.getmembers(module, inspect.isclass)
+        if found.__module__ == module.__name__
+        and not name.startswith("_")
+        and not getattr(found, "_is_protocol", False)
+    ]
+
+
+MODEL_MODULES = [
+    importlib.import_module(f"plimsoll.model.{info.name}") for info in pkgutil.iter_modules(plimsoll.model.__path__)
+]
+MODEL_CLASSES = sorted(
+    (found for module in MODEL_MODULES for found in classes_of(module)), key=lambda found: found.__qualname__
+)
+ERROR_CLASSES = [found for found in classes_of(errors) if issubclass(found, BaseException)]
+
+SHA256 = digest.Digest.of(b"one")
+SHA512 = digest.Digest.of(b"two", algorithm="sha512")
+PLATFORM = descriptor.Platform(os="linux", architecture="arm64", variant="v8")
+BLOB = descriptor.Descriptor(
+    media_type="application/x",
+    digest=SHA256,
+    size=3,
+    annotations={"a": "b"},
+    platform=PLATFORM,
+    urls=("https://x.example/",),
+)
+DOCKER = reference.DockerReference(domain="registry.example", path="team/app", tag="v1")
+PLACE = evidence.TagPlace(tag="sha256-0.sig", media_types=frozenset({"application/x"}))
+REASON = verdict.Reason(code="not-found", message="no such manifest")
+RECORD = verdict.SignatureRecord(format="cosign", verified=False, key=str(SHA256), reason=REASON)
+JUDGEMENT = verdict.Judgement(outcome=verdict.Outcome.REJECTED, reasons=(REASON,), signatures=(RECORD,))
+INSTANCE = verdict.Instance(digest=SHA256, platform=str(PLATFORM), judgement=JUDGEMENT)
+RAW = manifest.RawManifest(data=b"{}", content_type="application/json")
+
+
+@cache
+def keys():
+    made = (
+        *(ec.generate_private_key(curve()) for curve in (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)),
+        ed25519.Ed25519PrivateKey.generate(),
+        rsa.generate_private_key(65537, 2048),
+    )
+    return tuple(
+        trust.PublicKey(key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)) for key in made
+    )
+
+
+def log():
+    return trust.TransparencyLog(
+        log_id=b"\1" * 32, key=keys()[0], valid_from_s=1.5, valid_until_s=None, base_url="https://l.example"
+    )
+
+
+def a_verdict():
+    return verdict.Verdict(
+        image=str(DOCKER),
+        position=7,
+        outcome=verdict.Outcome.UNDETERMINED,
+        reasons=(REASON,),
+        digest=SHA512,
+        pinned=DOCKER.pinned(SHA256),
+        judged="instances",
+        signatures=(RECORD,),
+        instances=(INSTANCE,),
+        requests=3,
+        bytes=1811,
+        seconds=0.25,
+    )
+
+
+# Callables, because keys take time to make and not every run needs them.
+SAMPLES = {
+    descriptor.Descriptor: lambda: [BLOB],
+    descriptor.Platform: lambda: [PLATFORM, descriptor.Platform()],
+    digest.Digest: lambda: [SHA256, SHA512],
+    evidence.Absent: lambda: [evidence.Absent()],
+    evidence.Attachment: lambda: [
+        evidence.Attachment(descriptor=BLOB, data=b"one"),
+        evidence.Attachment(descriptor=BLOB, failure=REASON),
+    ],
+    evidence.Evidence: lambda: [
+        evidence.Evidence(
+            image=str(DOCKER),
+            location=location.locate_docker(DOCKER),
+            manifest=RAW,
+            digests=(SHA256, SHA512),
+            now_s=1.25,
+            answers={PLACE: evidence.Failed(reason=REASON)},
+        )
+    ],
+    evidence.Failed: lambda: [evidence.Failed(reason=REASON)],
+    evidence.Found: lambda: [evidence.Found(attachments=(evidence.Attachment(descriptor=BLOB, data=b"one"),))],
+    evidence.Needs: lambda: [evidence.Needs(places=(PLACE,))],
+    evidence.TagPlace: lambda: [PLACE],
+    location.Location: lambda: [location.locate_docker(DOCKER), location.locate_path("oci", "/srv/images")],
+    manifest.ImageConfig: lambda: [
+        manifest.ImageConfig(os="linux", architecture="amd64", variant=None, diff_ids=(SHA256, SHA512))
+    ],
+    manifest.Index: lambda: [
+        manifest.Index(media_type=descriptor.OCI_INDEX, manifests=(BLOB,), annotations={"a": "b"})
+    ],
+    manifest.Manifest: lambda: [
+        manifest.Manifest(media_type=descriptor.OCI_MANIFEST, config=BLOB, layers=(BLOB, BLOB), subject=BLOB)
+    ],
+    manifest.RawManifest: lambda: [RAW],
+    reference.ArchiveReference: lambda: [reference.ArchiveReference(path="/a.tar", name="v1")],
+    reference.DirectoryReference: lambda: [reference.DirectoryReference(path="/d")],
+    reference.DockerReference: lambda: [
+        DOCKER,
+        reference.DockerReference(domain="registry.example", path="app", digest=SHA256, echo_tag="v1"),
+    ],
+    reference.LayoutReference: lambda: [
+        reference.LayoutReference(path="/l", index=0),
+        reference.LayoutReference(path="/l", digest=SHA256),
+    ],
+    settings.Credentials: lambda: [settings.Credentials(username="u", password="not-a-secret")],
+    settings.HttpSettings: lambda: [
+        settings.HttpSettings(retries=0, requests_per_s=2.5, auth_realms=frozenset({"a.example"}))
+    ],
+    settings.Layers: lambda: list(settings.Layers),
+    settings.Settings: lambda: [
+        settings.Settings(),
+        settings.Settings(layers=settings.Layers.DIGEST, credentials=settings.Credentials(username="u", password="p")),
+    ],
+    settings.TLSSettings: lambda: [settings.TLSSettings(verify=False, cert_dir="/c")],
+    signature.UntrustedCosignSignature: lambda: [
+        signature.UntrustedCosignSignature(payload=b"{}", signature="MEU=", log_entry=None, certificate=None)
+    ],
+    trust.PublicKey: lambda: list(keys()),
+    trust.TransparencyLog: lambda: [log()],
+    trust.TrustRoot: lambda: [trust.TrustRoot(), trust.TrustRoot(tlogs=(log(),))],
+    verdict.Instance: lambda: [INSTANCE],
+    verdict.Judgement: lambda: [JUDGEMENT],
+    verdict.Outcome: lambda: list(verdict.Outcome),
+    verdict.Reason: lambda: [REASON],
+    verdict.SignatureRecord: lambda: [RECORD, verdict.SignatureRecord(format="cosign", verified=True)],
+    verdict.Verdict: lambda: [a_verdict()],
+}
+
+
+def test_every_class_of_the_model_has_a_sample():
+    assert {found.__qualname__ for found in MODEL_CLASSES} == {found.__qualname__ for found in SAMPLES}
+
+
+@pytest.mark.parametrize(
+    "found", sorted(SAMPLES, key=lambda found: found.__qualname__), ids=lambda found: found.__qualname__
+)
+def test_a_value_of_the_model_comes_back_equal(found):
+    for value, protocol in product(SAMPLES[found](), PROTOCOLS):
+        back = pickle.loads(pickle.dumps(value, protocol))
+        assert type(back) is found
+        assert back == value
+
+
+@pytest.mark.parametrize("found", MODEL_CLASSES, ids=lambda found: found.__qualname__)
+def test_a_value_of_the_model_cannot_be_changed(found):
+    if issubclass(found, enum.Enum):
+        return  # its members are constants by language
+    for value in SAMPLES[found]():
+        names = [field.name for field in dataclasses.fields(value)] if dataclasses.is_dataclass(value) else ["spki"]
+        for name in names:
+            with pytest.raises(AttributeError):
+                setattr(value, name, None)
+
+
+def test_a_key_travels_as_its_der_bytes():
+    for key in keys():
+        pickled = pickle.dumps(key)
+        assert key.spki in pickled
+        assert b"cryptography" not in pickled
+
+
+def field_values(found):
+    """A value for each keyword field of an error class: the names are few, and a new one must be given a sample here."""
+    samples = {
+        "retry_after_s": 2.5,
+        "status": 503,
+        "undelivered": 9,
+        "verdict": a_verdict(),
+        "kind": "depth",
+        "offset": 12,
+        "index": 3,
+        "refusal": "DENIED",
+    }
+    parameters = inspect.signature(found.__init__).parameters.values()
+    return {p.name: samples[p.name] for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
+
+
+def test_the_errors_are_found():
+    assert {PlimsollError, RejectedError} < set(ERROR_CLASSES)
+    assert all(issubclass(found, PlimsollError) for found in ERROR_CLASSES)
+
+
+@pytest.mark.parametrize("found", ERROR_CLASSES, ids=lambda found: found.__qualname__)
+def test_an_error_comes_back_with_its_fields(found):
+    errors_of_it = [found("what was wrong"), found("what was wrong", **field_values(found))]
+    for error, protocol in product(errors_of_it, PROTOCOLS):
+        back = pickle.loads(pickle.dumps(error, protocol))
+        assert type(back) is found
+        assert (str(back), back.args, vars(back)) == (str(error), error.args, vars(error))
+
+
+@pytest.mark.parametrize("found", ERROR_CLASSES, ids=lambda found: found.__qualname__)
+def test_an_error_is_drawn_in_the_tree_and_has_a_code(found):
+    assert found.__name__ in (errors.__doc__ or "")
+    assert found.code
+    assert found.code == found.code.lower()
