@@ -63,18 +63,15 @@ cdef extern from "Python.h":
     Py_ssize_t PyUnicode_GET_LENGTH(object text)
     object PyUnicode_DecodeUTF8(const char *bytes, Py_ssize_t len, const char *errors)
     object PyLong_FromString(const char *digits, char **end, int base)
-    double PyOS_string_to_double(const char *text, char **end, object overflow_exception) except? -1.0
-    ctypedef struct PyTypeObject:
-        object (*tp_new)(PyTypeObject *cls, object args, PyObject *keywords)
-    PyTypeObject PyTuple_Type
 
 cdef extern from *:
     """
-    /* A NamedTuple from its fields, past its Python-level __new__. */
+    /* A NamedTuple from its fields, past its Python-level __new__: as tuple.__new__ does for a subclass. */
     static PyObject *pl_named(PyObject *cls, PyObject *fields) {
-        PyObject *const arguments = PyTuple_Pack(1, fields);
-        PyObject *const named = arguments ? PyTuple_Type.tp_new((PyTypeObject *)cls, arguments, NULL) : NULL;
-        Py_XDECREF(arguments);
+        const Py_ssize_t count = PyTuple_GET_SIZE(fields);
+        PyObject *const named = ((PyTypeObject *)cls)->tp_alloc((PyTypeObject *)cls, count);
+        for (Py_ssize_t i = 0; named && i < count; i++)
+            PyTuple_SET_ITEM(named, i, Py_NewRef(PyTuple_GET_ITEM(fields, i)));
         return named;
     }
     static double pl_double(const char *text) { return PyOS_string_to_double(text, NULL, NULL); }
@@ -398,6 +395,15 @@ cdef class _Reader:
         many.add(name)
         return many
 
+    cdef set add_member(self, size_t base, int found, unsigned *seen, const pl_text *text, const uint8_t *where, set many):
+        """As add_name, for an object with known members: for those a bit tells."""
+        if found < 0:
+            return self.add_name(base, text, where, many)
+        if seen[0] >> found & 1:
+            self.duplicate(where)
+        seen[0] |= 1U << found
+        return many
+
     # ---- members that a manifest has --------------------------------------------------------------------------------
 
     cdef bint null(self) except -1:
@@ -494,6 +500,7 @@ cdef class _Reader:
         cdef size_t base = self.names_used
         cdef set many = None
         cdef int found
+        cdef unsigned seen = 0
         cdef object os = None, architecture = None, variant = None, os_version = None
         cdef tuple features = ()
         if pl_peek(&self.scan) != c'{':
@@ -523,7 +530,7 @@ cdef class _Reader:
                     features = self.texts_member(depth, "os.features")
                 else:
                     self.unknown(depth, &text, found)
-                many = self.add_name(base, &text, at, many)
+                many = self.add_member(base, found, &seen, &text, at, many)
                 if not self.more(c'}'):
                     break
         self.names_used = base
@@ -537,6 +544,7 @@ cdef class _Reader:
         cdef size_t base = self.names_used
         cdef set many = None
         cdef int found
+        cdef unsigned seen = 0
         cdef object media_type = None, digest = None, size = None, annotations = None, platform = None
         cdef object artifact_type = None, data = None
         cdef tuple urls = ()
@@ -569,7 +577,7 @@ cdef class _Reader:
                     data = self.text_member(depth, False, "data")
                 else:
                     self.unknown(depth, &text, found)
-                many = self.add_name(base, &text, at, many)
+                many = self.add_member(base, found, &seen, &text, at, many)
                 if not self.more(c'}'):
                     break
         self.names_used = base
@@ -607,6 +615,7 @@ cdef class _Reader:
         cdef pl_text text
         cdef const uint8_t *at
         cdef int found
+        cdef unsigned seen = 0
         cdef set many = None
         cdef list members = []
         cdef object schema_version = None, media_type = None, artifact_type = None, config = None, layers = None
@@ -643,7 +652,7 @@ cdef class _Reader:
                     annotations = self.text_map_member(depth, "annotations")
                 else:
                     self.unknown(depth, &text, found)
-                many = self.add_name(0, &text, at, many)
+                many = self.add_member(0, found, &seen, &text, at, many)
                 if not self.more(c'}'):
                     break
         return pl_named(ManifestFields, (schema_version, media_type, artifact_type, config, layers, manifests, subject,

@@ -1,8 +1,8 @@
 /* The engines: SHA-NI and ARMv8 in one to four interleaved streams, and portable C.
  *
  * Each function carries its own target attribute, so one build runs on every CPU of the architecture and
- * pl_engine_at's order plus usable() choose at run time. SHA-NI works on XMM registers in their legacy encoding,
- * which every x86-64 operating system saves: no XGETBV question arises.
+ * pl_engine_at's order plus usable() choose at run time. Plain SHA-NI works on XMM registers in their legacy encoding,
+ * which every x86-64 operating system saves; only its AVX-512 twin has to ask what the system saves.
  */
 #include "sha256_core.h"
 
@@ -65,9 +65,9 @@ static const pl_engine portable = {"portable x1", 1, always, {portable_x1, NULL,
 
 /* Register layout (Intel SDM, SHA256RNDS2): one register holds A B E F, the other C D G H. The schedule word
  * groups w[r & 3] are overwritten in place; each round group consumes four words of every lane. */
-#define SHANI_KERNEL(N)                                                                                               \
-    __attribute__((target("sha,sse4.1,ssse3"))) static void shani_x##N(uint32_t *const states[],                      \
-                                                                       const uint8_t *const in[], size_t blocks) {    \
+#define SHANI_KERNEL(NAME, N, TARGET)                                                                                 \
+    __attribute__((target(TARGET))) static void NAME##N(uint32_t *const states[], const uint8_t *const in[],          \
+                                                        size_t blocks) {                                              \
         const __m128i big_endian = _mm_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203);                            \
         __m128i abef[N], cdgh[N];                                                                                     \
         const uint8_t *p[N];                                                                                          \
@@ -116,10 +116,16 @@ static const pl_engine portable = {"portable x1", 1, always, {portable_x1, NULL,
         }                                                                                                             \
     }
 
-SHANI_KERNEL(1)
-SHANI_KERNEL(2)
-SHANI_KERNEL(3)
-SHANI_KERNEL(4)
+#define SHANI "sha,sse4.1,ssse3"
+#define SHANI_AVX512 "sha,avx512f,avx512vl"
+SHANI_KERNEL(shani_x, 1, SHANI)
+SHANI_KERNEL(shani_x, 2, SHANI)
+SHANI_KERNEL(shani_x, 3, SHANI)
+SHANI_KERNEL(shani_x, 4, SHANI)
+SHANI_KERNEL(shani_avx512_x, 1, SHANI_AVX512)
+SHANI_KERNEL(shani_avx512_x, 2, SHANI_AVX512)
+SHANI_KERNEL(shani_avx512_x, 3, SHANI_AVX512)
+SHANI_KERNEL(shani_avx512_x, 4, SHANI_AVX512)
 
 /* Intel SDM, CPUID: leaf 7 EBX bit 29 SHA; leaf 1 ECX bit 9 SSSE3, bit 19 SSE4.1. */
 static int shani_usable(void) {
@@ -128,8 +134,22 @@ static int shani_usable(void) {
     return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & 1u << 29);
 }
 
-static const pl_engine accelerated = {"sha-ni x4", 4, shani_usable, {shani_x1, shani_x2, shani_x3, shani_x4}};
-#define PL_ACCELERATED
+/* Leaf 1 ECX bit 27 OSXSAVE, then XCR0 bits 1, 2, 5, 6, 7: the operating system saves XMM, YMM, the masks and ZMM;
+ * leaf 7 EBX bit 16 AVX512F, bit 31 AVX512VL. */
+static int shani_avx512_usable(void) {
+    unsigned a, b, c, d, low, high;
+    if (!shani_usable() || !__get_cpuid(1, &a, &b, &c, &d) || !(c & 1u << 27)) return 0;
+    __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    if ((low & 0xE6) != 0xE6 || !__get_cpuid_count(7, 0, &a, &b, &c, &d)) return 0;
+    return (b & 1u << 16) && (b & 1u << 31);
+}
+
+/* The same source twice: with AVX-512VL the compiler has 32 registers and three operands, so that four lanes fit
+ * without spilling. */
+static const pl_engine shani_avx512 = {
+    "sha-ni avx512 x4", 4, shani_avx512_usable, {shani_avx512_x1, shani_avx512_x2, shani_avx512_x3, shani_avx512_x4}};
+static const pl_engine shani = {"sha-ni x4", 4, shani_usable, {shani_x1, shani_x2, shani_x3, shani_x4}};
+#define PL_ACCELERATED &shani_avx512, &shani
 
 /* ---- AArch64: cryptographic extension ------------------------------------------------------------------------ */
 #elif defined(__aarch64__) && defined(__ARM_BIG_ENDIAN) == 0
@@ -204,14 +224,14 @@ static int armv8_usable(void) {
 #endif
 }
 
-static const pl_engine accelerated = {"armv8 x4", 4, armv8_usable, {armv8_x1, armv8_x2, armv8_x3, armv8_x4}};
-#define PL_ACCELERATED
+static const pl_engine armv8 = {"armv8 x4", 4, armv8_usable, {armv8_x1, armv8_x2, armv8_x3, armv8_x4}};
+#define PL_ACCELERATED &armv8
 #endif
 
 const pl_engine *pl_engine_at(size_t position) {
     static const pl_engine *const best_first[] = {
 #ifdef PL_ACCELERATED
-        &accelerated,
+        PL_ACCELERATED,
 #endif
         &portable,
     };

@@ -14,6 +14,7 @@
     │   ├── UnreachableError
     │   │   └── UntrustedHostError
     │   ├── RequestTimeoutError
+    │   │   └── ConnectTimeoutError
     │   ├── UnauthorizedError
     │   ├── NotFoundError
     │   ├── RateLimitedError
@@ -124,6 +125,10 @@ class RequestTimeoutError(TransportError):
 
     code = "timeout"
     temporary = True
+
+
+class ConnectTimeoutError(RequestTimeoutError):
+    """No connection within its time, TLS included: nothing was sent."""
 
 
 class UnauthorizedError(TransportError):

@@ -46,12 +46,18 @@ def test_every_double_has_one_form_that_reads_back(number):
         assert json.loads(found, parse_int=float) == number
 
 
-@given(st.floats(allow_nan=False, allow_infinity=False, width=32) | st.integers(-400, 400).map(lambda e: float(f"1e{e}")))
+@given(
+    st.floats(allow_nan=False, allow_infinity=False, width=32) | st.integers(-400, 400).map(lambda e: float(f"1e{e}"))
+)
 def test_short_doubles_too(number):
     assert outcome(_jcs, number) == outcome(_jcs_py, number)
 
 
-@given(st.lists(st.text(st.sampled_from("a\x7f\u0080\u07ff\u0800\ud7ff\ue000\ufb33\uffff\U00010000\U0010ffff"), max_size=4)))
+@given(
+    st.lists(
+        st.text(st.sampled_from("a\x7f\u0080\u07ff\u0800\ud7ff\ue000\ufb33\uffff\U00010000\U0010ffff"), max_size=4)
+    )
+)
 def test_names_sort_by_utf16_code_units(names):
     members = dict.fromkeys(names, 1)
     encoded = _jcs.jcs_encode(members)

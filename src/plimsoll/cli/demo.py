@@ -63,8 +63,14 @@ def run(arguments: argparse.Namespace) -> int:
     """Build, serve, verify and print; 0 only if every verdict is the one it should be, else 1."""
     if arguments.images < MIN_IMAGES:
         raise UsageError(f"--images {arguments.images} cannot show every kind: at least {MIN_IMAGES} are needed")
-    with _folder(arguments.keep) as root:
-        outcome = asyncio.run(_demo(root, images=arguments.images))
+    try:
+        with _folder(arguments.keep) as root:
+            outcome = asyncio.run(_demo(root, images=arguments.images))
+    except OSError as error:
+        where = arguments.keep or tempfile.gettempdir()
+        raise UsageError(
+            f"the demo cannot work in {where}: {error.strerror or error}; name a folder with --keep"
+        ) from error
     wrong = _differing(outcome)
     sys.stdout.write("".join([*_table(outcome), *_examples(outcome), *_rate(outcome), *_closing(outcome, wrong)]))
     sys.stdout.flush()
@@ -76,16 +82,13 @@ def run(arguments: argparse.Namespace) -> int:
 @contextlib.contextmanager
 def _folder(keep: str | None) -> Iterator[Path]:
     if keep is None:
-        with tempfile.TemporaryDirectory(prefix="plimsoll-demo-") as root:
-            yield Path(root)
+        with tempfile.TemporaryDirectory(prefix="plimsoll-demo-") as temporary:
+            yield Path(temporary)
         return
     root = Path(keep)
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        if any(root.iterdir()):
-            raise UsageError(f"--keep {keep} is not empty: name a new folder")
-    except OSError as error:
-        raise UsageError(f"--keep {keep} cannot be used: {error.strerror}") from error
+    root.mkdir(parents=True, exist_ok=True)
+    if any(root.iterdir()):
+        raise UsageError(f"--keep {keep} is not empty: name a new folder")
     yield root
 
 
@@ -115,7 +118,7 @@ def _write_keys(folder: Path, demo: Demo) -> list[Path]:
 
 
 async def _verify(keys: Sequence[Path], references: Sequence[str]) -> list[Verdict]:
-    """As ``plimsoll verify --key ... --insecure-ignore-tlog --layers digest --tls-verify=false``: in the input's order."""
+    """As ``verify --key ... --insecure-ignore-tlog --layers digest --tls-verify=false``, in the input's order."""
     policy = Policy.from_keys(*keys, log=LogDemand.IGNORED)
     async with Verifier(policy, settings=Settings(layers=Layers.DIGEST, tls_verify=False)) as verifier:
         found = [verdict async for verdict in verifier.verify_many(references)]
@@ -162,12 +165,10 @@ def _examples(outcome: _Run) -> Iterator[str]:
 
 def _rate(outcome: _Run) -> Iterator[str]:
     images, seconds = len(outcome.verdicts), max(outcome.seconds, 1e-9)
-    requests = sum(verdict.requests for verdict in outcome.verdicts)
+    requests = sum(verdict.requests for verdict in outcome.verdicts) / images
     megabytes = sum(verdict.bytes for verdict in outcome.verdicts) / 1e6
-    yield (
-        f"\n{images} images in {seconds:.2f} s: {images / seconds:.0f} images/s, {requests / images:.2f} requests an image, "
-        f"{megabytes / seconds:.1f} MB/s read and hashed (registry and verifier share one process)\n"
-    )
+    yield f"\n{images} images in {seconds:.2f} s: {images / seconds:.0f} images/s, {requests:.2f} requests an image, "
+    yield f"{megabytes / seconds:.1f} MB/s read and hashed (registry and verifier share one process)\n"
 
 
 def _differing(outcome: _Run) -> list[tuple[DemoImage, Verdict]]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import ipaddress
 import logging
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Final
 
 from plimsoll.config.auth_file import DOCKER_HOSTS, AuthFiles
-from plimsoll.config.files import home
+from plimsoll.config.files import home, is_folder
 from plimsoll.errors import ConfigError
 from plimsoll.model.settings import Credentials, Settings, TLSSettings
 
@@ -32,12 +31,13 @@ class Access:
         environ: Mapping[str, str],
         system: tuple[str, ...] = SYSTEM_CERTS,
     ) -> None:
-        if settings.cert_dir is not None and not Path(settings.cert_dir).is_dir():
+        if settings.cert_dir is not None and not is_folder(settings.cert_dir):
             raise ConfigError(f"--cert-dir {settings.cert_dir!r} is no folder")
         self._settings = settings
         self._auth_files = auth_files
         own = home(environ)
         self._certs = (*([f"{own}/.config/containers/certs.d"] if own else []), *system)
+        self._cert_dirs: dict[str, str | None] = {}
         self._owner = None if settings.credentials_host is None else _canonical(settings.credentials_host)
         self._warned = False
 
@@ -73,11 +73,14 @@ class Access:
             _log.warning("--creds belong to %s: %s and other registries do without them", self._owner, host)
 
     def _cert_dir(self, host: str) -> str | None:
-        """The first folder that exists, the port being part of its name (containers-certs.d(5))."""
+        """The first folder that exists, looked for once a host; its name has the port (containers-certs.d(5))."""
         name = _canonical(host)
         if "/" in name or name in ("", ".", "..") or "\x00" in name:
             return None
-        return next((path for path in (f"{place}/{name}" for place in self._certs) if Path(path).is_dir()), None)
+        if name not in self._cert_dirs:
+            folders = [f"{place}/{name}" for place in self._certs]
+            self._cert_dirs[name] = next((folder for folder in folders if is_folder(folder)), None)
+        return self._cert_dirs[name]
 
 
 def is_loopback(host: str) -> bool:

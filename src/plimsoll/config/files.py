@@ -61,6 +61,14 @@ def read_first(paths: list[str], *, limit: int, error: type[ConfigError]) -> Con
     return None
 
 
+def is_folder(path: str) -> bool:
+    """Whether ``path`` leads to a folder; False for a text that can be no path."""
+    try:
+        return stat.S_ISDIR(os.stat(path).st_mode)  # noqa: PTH116  # Path.is_dir raises for a name that is too long
+    except (OSError, ValueError):
+        return False
+
+
 def home(environ: Mapping[str, str]) -> str:
     """The user's home: ``HOME``, else the user database's; "" where neither is an absolute path.
 

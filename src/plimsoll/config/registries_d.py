@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from plimsoll import limits
 from plimsoll.config import yaml_document
-from plimsoll.config.files import SYSTEM_PLACES, home, read_file
+from plimsoll.config.files import SYSTEM_PLACES, home, is_folder, read_file
 from plimsoll.errors import ConfigError
 from plimsoll.model.location import locate_docker
 from plimsoll.model.reference import DockerReference
@@ -65,7 +65,7 @@ def read_registries_d(
 
     Raises ConfigError for a file that cannot be read or parsed, and for a section that two files have.
     """
-    if directory is not None and not Path(directory).is_dir():
+    if directory is not None and not is_folder(directory):
         _log.warning("--registries.d %r is no folder: no registry's signatures are looked for", directory)
     found = directory if directory is not None else _folder(environ, system)
     result = RegistriesD()
@@ -77,7 +77,7 @@ def read_registries_d(
 def _folder(environ: Mapping[str, str], system: tuple[str, ...]) -> str:
     """The user's folder where it exists (``$HOME/.config`` alone, whatever XDG_CONFIG_HOME says), else the system's."""
     own = f"{home(environ)}/.config/containers/registries.d"
-    return own if home(environ) and Path(own).is_dir() else f"{system[0]}/registries.d"
+    return own if home(environ) and is_folder(own) else f"{system[0]}/registries.d"
 
 
 def _yaml_files(directory: str) -> list[str]:

@@ -74,8 +74,8 @@ def read_yaml(data: bytes, *, origin: str) -> Node | None:
             builder.take(event)
     except yaml.YAMLError as error:
         raise ConfigError(f"{origin!r} is no YAML: {_first_line(error)}") from None
-    except UnicodeError:
-        raise ConfigError(f"{origin!r} is no YAML: not UTF-8") from None
+    except (ValueError, OverflowError):  # PyYAML's scanner in Python: an escape beyond Unicode
+        raise ConfigError(f"{origin!r} is no YAML: a character that does not exist") from None
     return builder.root
 
 
@@ -117,7 +117,7 @@ class _Builder:
                     raise self._refusal("an alias of something that is not complete")
                 self._place(found)
             case yaml.ScalarEvent():
-                self._scalar(event.value, anchor=event.anchor, plain=event.style is None and event.tag is None)
+                self._scalar(event.value, anchor=event.anchor, plain=not event.style and event.tag is None)
             case yaml.MappingStartEvent():
                 self._begin(Map(line=self._at[0]), anchor=event.anchor)
             case yaml.SequenceStartEvent():

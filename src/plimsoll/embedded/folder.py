@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Final
 
-from plimsoll.errors import LimitExceededError
+from plimsoll.errors import LimitExceededError, StoreError
 
 _ABSENT: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG})
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -29,7 +29,10 @@ class Absent(Exception):  # noqa: N818  # a condition inside this room, never an
 
 @contextmanager
 def directory(root: int, parts: Sequence[str], *, create: bool = False) -> Iterator[int]:
-    """A handle on the directory ``parts`` below the handle ``root``, closed at the end; raises Absent."""
+    """A handle on the directory ``parts`` below the handle ``root``, closed at the end.
+
+    Raises Absent; with ``create`` missing ones are made, and StoreError is raised where something stands in the way.
+    """
     handle = os.dup(root)
     try:
         for part in parts:
@@ -47,8 +50,10 @@ def _step(handle: int, part: str, *, create: bool) -> int:
     except OSError as error:
         if error.errno not in _ABSENT:
             raise
-        if not (create and error.errno == errno.ENOENT):
+        if not create:
             raise Absent(part) from None
+        if error.errno != errno.ENOENT:
+            raise StoreError(f"a link or a file stands where the folder {part[:160]!r} is needed") from None
     with suppress(FileExistsError):  # another thread made it: opening it decides
         os.mkdir(part, 0o755, dir_fd=handle)
     return _step(handle, part, create=False)

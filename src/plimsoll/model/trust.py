@@ -32,8 +32,9 @@ TRUSTED_ROOT_TYPES: Final = frozenset(
     }
 )
 _CURVES: Final = frozenset({"secp256r1", "secp384r1", "secp521r1"})
-_PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,64})-----\s*([A-Za-z0-9+/=\s]+?)\s*-----END \1-----")
-_PEM_BEGIN = re.compile(rb"-----BEGIN [A-Z0-9 ]{1,64}-----")
+_PEM_BEGIN: Final = b"-----BEGIN "
+# One unbounded repetition only: two that overlap take cubic time, and a log entry's key is the registry's to choose.
+_PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,64})-----([A-Za-z0-9+/=\s]*)-----END \1-----")
 
 
 class PublicKey:
@@ -99,11 +100,11 @@ def parse_pem_key(pem: bytes) -> PublicKey:
     """
     if len(pem) > limits.KEY_BYTES:
         raise UnreadableKeyError(f"{len(pem)} bytes are no key file: at most {limits.KEY_BYTES}")
-    begun = _PEM_BEGIN.findall(pem)
+    begun = pem.count(_PEM_BEGIN)
     if not begun:
         raise UnreadableKeyError("there is no PEM block here: a public key begins with -----BEGIN PUBLIC KEY-----")
-    if len(begun) > 1:
-        raise UnreadableKeyError(f"{len(begun)} PEM blocks in one key: put each key into a file of its own")
+    if begun > 1:
+        raise UnreadableKeyError(f"{begun} PEM blocks in one key: put each key into a file of its own")
     block = _PEM.search(pem)
     if block is None:
         raise UnreadableKeyError("the PEM block is broken or cut")

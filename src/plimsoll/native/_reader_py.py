@@ -35,6 +35,7 @@ _WORDS: Final[dict[bytes, tuple[bytes, bool | None]]] = {
     b"t": (b"true", True), b"f": (b"false", False), b"n": (b"null", None),
 }  # fmt: skip
 
+_FOLDS: Final = {0x17F: "s", 0x212A: "k"} | {upper: chr(upper + 32) for upper in range(ord("A"), ord("Z") + 1)}
 _MANIFEST: Final = (
     "schemaVersion", "mediaType", "artifactType", "config", "layers", "manifests", "subject", "annotations",
 )  # fmt: skip
@@ -52,7 +53,7 @@ def read_json(
     """
     if not 1 <= max_depth <= limits.JSON_DEPTH_MOST:
         raise ValueError(f"max_depth must be 1 to {limits.JSON_DEPTH_MOST}, not {max_depth}")
-    reader = _Reader(bytes(memoryview(data)))
+    reader = _Reader(bytes(memoryview(data).cast("B")))
     if len(reader.data) > max_bytes:
         reader.refuse("too-large", max_bytes, "more bytes than allowed begin")
     if reader.data.startswith(b"\xef\xbb\xbf"):
@@ -224,7 +225,11 @@ def read_manifest(
     "shape" where a known member has another JSON type than the specification's, or where a name equals a known one but
     for its case: Go's encoding/json would read it as that one, so two readers would see two documents.
     """
-    document = read_json(data, max_depth=max_depth, max_bytes=max_bytes)
+    return manifest_fields(read_json(data, max_depth=max_depth, max_bytes=max_bytes))
+
+
+def manifest_fields(document: JsonValue) -> ManifestFields:
+    """The members of a document that is already read; ReadError of the kind "shape"."""
     if not isinstance(document, dict):
         raise ReadError("the document is not an object", kind="shape")
     _refuse_mistakable(document, _MANIFEST, "")
@@ -247,13 +252,14 @@ def _misshapen(where: str, member: str, wanted: str) -> NoReturn:
 
 def _fold(name: str) -> str:
     """As Go's encoding/json folds the names of struct members: ASCII case, U+017F to s, U+212A to k."""
-    return name.translate({0x17F: "s", 0x212A: "k"} | {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)})
+    return name.translate(_FOLDS)
 
 
 def _refuse_mistakable(members: dict[str, JsonValue], known: tuple[str, ...], where: str) -> None:
-    folded = {_fold(name) for name in known}
-    for name in members:
-        if name not in known and _fold(name) in folded:
+    strangers = members.keys() - set(known)
+    folded = {_fold(name) for name in known} if strangers else set()
+    for name in strangers:
+        if _fold(name) in folded:
             raise ReadError(
                 f"the member {name!r} of {where or 'the document'} differs from a known name only in its case: two"
                 " readers would see two documents",

@@ -42,6 +42,7 @@ from plimsoll.policy.requirements import (
 )
 from plimsoll.policy.scope import is_scope, scope_hint
 
+_MESSAGE_CHARS: Final = 4 * limits.TEXT_CHARS
 _TYPE: Final = frozenset({"type"})
 _SIGNED_BY_KEYS: Final = ("keyPath", "keyPaths", "keyData")
 _SIGSTORE_KEYS: Final = ("keyPath", "keyPaths", "keyData", "keyDatas")
@@ -57,7 +58,9 @@ def parse_policy(data: bytes, *, origin: str) -> Policy:
     try:
         return _policy(_read(data), data=data, origin=origin)
     except PolicyError as error:
-        raise PolicyError(f"invalid policy in {shown(origin)}: {error}") from None
+        message = str(error)
+        cut = message if len(message) <= _MESSAGE_CHARS else f"{message[:_MESSAGE_CHARS]}..."
+        raise PolicyError(f"invalid policy in {shown(origin)}: {cut}") from None
 
 
 def _read(data: bytes) -> object:

@@ -39,9 +39,9 @@ def judge(ready: Ready, evidence: Evidence) -> Judgement | Needs:
     findings = [_assess(item, ready, evidence) for item in ready.requirements]
     decided = [finding for finding in findings if isinstance(finding, Judgement)]
     if not any(finding.outcome is Outcome.REJECTED for finding in decided):
-        wanted = tuple(dict.fromkeys(chain.from_iterable(f.places for f in findings if isinstance(f, Needs))))
-        if wanted:
-            return Needs(places=wanted)
+        needs = [finding for finding in findings if isinstance(finding, Needs)]
+        if needs:  # even those that name no place: a requirement that is still open must never drop out of the sum
+            return Needs(places=tuple(dict.fromkeys(chain.from_iterable(found.places for found in needs))))
     return _combine(decided)
 
 
@@ -192,7 +192,7 @@ def _unmet(question: _Question, tally: _Tally, ready: Ready, evidence: Evidence)
     unknown = any(reason.outcome is Outcome.UNDETERMINED for reason in tally.failures)
     undecided = unknown or len(tally.keys) + tally.undecided >= question.threshold
     outcome = Outcome.UNDETERMINED if undecided else Outcome.REJECTED
-    if tally.keys:
+    if tally.keys or (outcome is Outcome.REJECTED and reasons and all(r.outcome is not outcome for r in reasons)):
         reasons.insert(
             0,
             Reason(

@@ -25,8 +25,8 @@ def member(where: str, key: str) -> str:
 
 
 def subscript(where: str, key: str) -> str:
-    """The place of ``key`` in the map at ``where``, quoted and cut to a readable length."""
-    return f"{where}[{shown(key)}]"
+    """The place of ``key`` in the map at ``where``, quoted and never cut: different keys are different places."""
+    return f"{where}[{json.dumps(key)}]"
 
 
 def shown(text: str) -> str:

@@ -75,11 +75,13 @@ def _optional(value: object) -> Mapping[str, object]:
         raise PayloadError("optional is neither null nor a JSON object")
     if not isinstance(value.get("creator"), str | None):
         raise PayloadError("optional.creator is no text")
-    timestamp = value.get("timestamp", 0)
-    if isinstance(timestamp, bool) or not (isinstance(timestamp, int) or _integral(timestamp)):
-        raise PayloadError("optional.timestamp is no whole number")
+    if not _is_int64(value.get("timestamp", 0)):
+        raise PayloadError("optional.timestamp is no whole number of 64 bits")
     return value
 
 
-def _integral(value: object) -> bool:
-    return isinstance(value, float) and value.is_integer()
+def _is_int64(value: object) -> bool:
+    """Whether containers/image takes it for a timestamp: 1e3 is one, 1.5, true and 1e300 are none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return value == int(value) and -(2**63) <= value < 2**63

@@ -7,9 +7,8 @@ No inclusion proof is stored on ``.sig`` tags; none is checked here.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,6 +23,7 @@ from plimsoll.signatures.verifying import decode_base64, verify_by_key
 
 _MAX_INT: Final = 2**53 - 1
 """RFC 8785 section 3.2.2.3: larger integers have no one canonical form; real indexes are far below."""
+_LOG_ID = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +104,7 @@ def verify_log_entry(
     The caller owes: that ``key`` is trusted and made the signature. Raises LogProofInvalidError.
     """
     # 1. The body is a hashedrekord (cosign-formats, section 4).
-    record = parse_hashedrekord(_body(entry.body))
+    record = parse_hashedrekord(_bytes(entry.body, "Payload.body", limit=limits.LOG_ENTRY_BYTES))
     # 2. It is about this payload ...
     if record.hash_algorithm != "sha256" or record.hash_hex != hashlib.sha256(payload).hexdigest():
         raise LogProofInvalidError("the log entry is about another payload")
@@ -149,11 +149,7 @@ def _verify_set(entry: UntrustedLogEntry, trust: LogByRoot | LogByKeys) -> None:
 def _log_keys(entry: UntrustedLogEntry, trust: LogByRoot | LogByKeys) -> tuple[PublicKey, ...]:
     if isinstance(trust, LogByKeys):
         return trust.keys
-    try:
-        log_id = bytes.fromhex(entry.log_id) if len(entry.log_id) == 64 else b""
-    except ValueError:
-        log_id = b""
-    named = trust.root.logs(log_id)
+    named = trust.root.logs(bytes.fromhex(entry.log_id)) if _LOG_ID.fullmatch(entry.log_id) else ()
     if not named:
         raise LogProofInvalidError(f"the log {entry.log_id[:64]!r} is not in the trusted root")
     current = tuple([log.key for log in named if log.valid_at(entry.integrated_time_s)])
@@ -167,13 +163,6 @@ def _verifier(pem: bytes) -> PublicKey | None:
         return parse_pem_key(pem)
     except UnreadableKeyError:
         return None  # a certificate, or nothing readable: equal to no key
-
-
-def _body(text: str) -> bytes:
-    try:
-        return decode_base64(text, what="Payload.body", limit=limits.LOG_ENTRY_BYTES)
-    except BadSignatureError as error:
-        raise LogProofInvalidError(str(error)) from error
 
 
 def _read(data: bytes, what: str) -> JsonValue:
@@ -209,11 +198,7 @@ def _count(value: JsonValue, where: str) -> int:
 
 
 def _bytes(value: JsonValue, where: str, *, limit: int) -> bytes:
-    text = _text(value, where)
     try:
-        data = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise LogProofInvalidError(f"{where} is not base64: {error}") from error
-    if not 0 < len(data) <= limit:
-        raise LogProofInvalidError(f"{where} has {len(data)} bytes: 1 to {limit} are read")
-    return data
+        return decode_base64(_text(value, where), what=where, limit=limit)
+    except BadSignatureError as error:
+        raise LogProofInvalidError(str(error)) from error

@@ -1,4 +1,4 @@
-"""``oci-archive:``: an OCI layout inside a tar file, read in place: its members are found once, no path is ever extracted.
+"""``oci-archive:``: an OCI layout inside a tar file, read in place; no path is ever extracted.
 
 A compressed archive cannot be read at an offset, so it is unpacked whole to one unnamed temporary file, within a cap.
 """
@@ -235,7 +235,7 @@ def _members(handle: int, path: str) -> Mapping[str, _Member]:
         tar = tarfile.TarFile(fileobj=cast("IO[bytes]", _Headers(handle, path)), mode="r")
         while (entry := tar.next()) is not None:
             # tarfile keeps what it has seen for look-ups that are not made here.
-            tar.members.clear()
+            tar.members.clear()  # type: ignore[attr-defined]  # typeshed leaves this old attribute out
             count += 1
             # Python before 3.11.14 follows a negative size backwards for ever (CVE-2025-8194).
             if entry.offset <= before or entry.size < 0 or count > limits.ARCHIVE_MEMBERS:
@@ -255,9 +255,9 @@ def _members(handle: int, path: str) -> Mapping[str, _Member]:
 
 
 def _checked_name(entry: tarfile.TarInfo, path: str) -> str | None:
-    """The member's name below the layout, None for a folder; raises ContentError for links, devices and paths that climb."""
+    """The member's name, None for a folder; raises ContentError for links, devices and paths that climb."""
     name = posixpath.normpath(entry.name)
-    if name.startswith("/") or name == ".." or name.startswith("../") or ".." in entry.name.split("/"):
+    if name.startswith("/") or ".." in entry.name.split("/"):
         raise ContentError(f"{path} has a member named {entry.name[:160]!r}, outside the archive")
     if entry.isdir():
         return None

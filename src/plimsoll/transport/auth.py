@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -17,8 +16,9 @@ from plimsoll import limits
 from plimsoll.errors import LimitExceededError, RegistryError, UnauthorizedError
 from plimsoll.model.settings import Credentials, CredentialsFor
 from plimsoll.transport.base import Meter
+from plimsoll.transport.connections import BodyStream
 from plimsoll.transport.hosts import Host
-from plimsoll.transport.http import BodyStream, HttpClient
+from plimsoll.transport.http import HttpClient
 from plimsoll.transport.origins import is_loopback, may_know
 from plimsoll.wire import (
     Challenge,
@@ -60,18 +60,10 @@ class _Proof:
 class Authorizer:
     """Sends requests with the proof that their registry wants, and renews it; one a run."""
 
-    def __init__(
-        self,
-        client: HttpClient,
-        credentials_for: CredentialsFor,
-        *,
-        auth_realms: frozenset[str],
-        monotonic: Callable[[], float],
-    ) -> None:
+    def __init__(self, client: HttpClient, credentials_for: CredentialsFor) -> None:
         self._client = client
         self._credentials_for = credentials_for
-        self._auth_realms = auth_realms
-        self._monotonic = monotonic
+        self._monotonic = client.monotonic
         self._challenges: dict[str, Challenge] = {}
         self._proofs: dict[tuple[str, str], _Proof] = {}
         self._flights: dict[tuple[str, str], asyncio.Task[_Proof]] = {}
@@ -188,7 +180,7 @@ class Authorizer:
             registry.is_plain and is_loopback(registry.name) and is_loopback(asked.host)
         ):
             return False
-        return may_know(asked.host, registry=registry.name, allowed=self._auth_realms)
+        return may_know(asked.host, registry=registry.name, allowed=self._client.settings.auth_realms)
 
     async def _token(self, asked: TokenRequest, credentials: Credentials | None, note: str, meter: Meter) -> _Proof:
         host = self._client.host(asked.host, scheme=asked.scheme)

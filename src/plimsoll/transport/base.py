@@ -12,7 +12,6 @@ from typing import Protocol
 from plimsoll.errors import DigestMismatchError
 from plimsoll.model.descriptor import Descriptor
 from plimsoll.model.digest import Digest
-from plimsoll.model.digest import Digest
 from plimsoll.model.location import Location
 from plimsoll.model.manifest import RawManifest
 

@@ -20,11 +20,17 @@ class ByteBudget:
         self._free = total
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
+    def take_now(self, wanted: int) -> bool:
+        """Take ``wanted`` bytes if they are there and nobody waits; else take nothing and say so."""
+        if wanted > self._free or self._waiting:
+            return False
+        self._free -= wanted
+        return True
+
     async def take(self, wanted: int) -> int:
         """Wait for ``wanted`` bytes and say how many were taken: what ``give`` must get back."""
         wanted = min(wanted, self._total)
-        if wanted <= self._free and not self._waiting:
-            self._free -= wanted
+        if self.take_now(wanted):
             return wanted
         turn = asyncio.get_running_loop().create_future()
         self._waiting.append((wanted, turn))
@@ -42,7 +48,8 @@ class ByteBudget:
     def give(self, taken: int) -> None:
         """Give back what ``take`` returned."""
         self._free += taken
-        self._serve()
+        if self._waiting:
+            self._serve()
 
     def _serve(self) -> None:
         while self._waiting and self._waiting[0][0] <= self._free:

@@ -101,5 +101,5 @@ class DirectorySource:
 
 
 def _file(digest: Digest) -> str:
-    """skopeo names SHA-256 blobs by their hex alone, others with their algorithm before it."""
+    """Skopeo names SHA-256 blobs by their hex alone, others with their algorithm before it."""
     return digest.hex if digest.algorithm == "sha256" else digest.tag

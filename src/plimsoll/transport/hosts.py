@@ -6,19 +6,21 @@ import asyncio
 from ssl import SSLContext
 
 from plimsoll import limits
+from plimsoll.errors import ConfigError, UntrustedHostError
 from plimsoll.model.settings import TLSSettings
 from plimsoll.transport.limiter import Limiter
 from plimsoll.transport.origins import is_loopback
+from plimsoll.transport.tls import client_context
 
 
 class Host:
     """One ``HOST[:PORT]``: its limiter, its TLS, and the scheme once it is decided.
 
     ``base`` is ``SCHEME://HOST[:PORT]``, None until the first request found out; ``probing`` is done when it has, with
-    the failure's text or None. ``context`` is what aiohttp wants as ``ssl``, made at the first request.
+    the failure's text or None.
     """
 
-    __slots__ = ("base", "context", "limiter", "name", "probing", "tls")
+    __slots__ = ("_context", "base", "limiter", "name", "probing", "tls")
 
     def __init__(self, name: str, *, limiter: Limiter, tls: TLSSettings) -> None:
         self.name = name
@@ -26,11 +28,21 @@ class Host:
         self.tls = tls
         self.base: str | None = None
         self.probing: asyncio.Future[str | None] | None = None
-        self.context: SSLContext | bool | None = None
+        self._context: SSLContext | bool | None = None
 
     def decide(self, scheme: str) -> None:
         """Remember the scheme for the rest of the run."""
         self.base = f"{scheme}://{self.name}"
+
+    @property
+    def context(self) -> SSLContext | bool:
+        """How TLS is spoken, made when first needed; raises UntrustedHostError where certificate files fail us."""
+        if self._context is None:
+            try:
+                self._context = client_context(self.tls)
+            except ConfigError as error:
+                raise UntrustedHostError(f"{self.name}: {error}") from error
+        return self._context
 
     @property
     def is_plain(self) -> bool:

@@ -1,4 +1,4 @@
-"""LayoutIndex: the index.json of an OCI layout (image-spec image-layout.md), read once however many images are asked of it."""
+"""LayoutIndex: the index.json of an OCI layout (image-spec image-layout.md), read once for all images asked of it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _LAYOUT_BYTES: Final = 64 * limits.KIB
 
 
 class LayoutIndex:
-    """The entries of one index.json; each becomes a Descriptor when it is chosen, for there may be a hundred thousand."""
+    """The entries of one index.json; each becomes a Descriptor when chosen: there may be a hundred thousand."""
 
     __slots__ = ("_entries", "_names", "_where")
 
@@ -44,7 +44,7 @@ class LayoutIndex:
         return iter(self._names)
 
     def at(self, position: int) -> Descriptor:
-        """The entry at a position, from 0, attachments counted too, as skopeo counts; raises NotFoundError past the end."""
+        """The entry at a position from 0, attachments counted too, as in skopeo; raises NotFoundError past the end."""
         if position >= len(self._entries):
             raise NotFoundError(f"{self._where} has {len(self._entries)} entries, none at position {position}")
         return self._descriptor(position)

@@ -38,7 +38,7 @@ def refuse_ambiguous(reference: LayoutReference) -> None:
     digest = reference.digest
     if digest is not None and os.path.lexists(f"{reference.path}@{digest.algorithm}"):
         raise InvalidReferenceError(
-            f"{reference} is ambiguous: a folder {reference.path}@{digest.algorithm} exists; rename it, or name the image by tag"
+            f"{reference} is ambiguous: {reference.path}@{digest.algorithm} exists too: rename that folder"
         )
 
 

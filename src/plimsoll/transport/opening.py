@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import random
+import time
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from plimsoll.model.location import Location, locate_docker, locate_path
 from plimsoll.model.reference import ArchiveReference, DirectoryReference, DockerReference, LayoutReference, Reference
+from plimsoll.model.settings import CredentialsFor, HttpSettings, TLSFor
 from plimsoll.transport.archive import ArchiveCache, open_archive
 from plimsoll.transport.base import Source
 from plimsoll.transport.directory import open_directory
@@ -27,20 +30,36 @@ def locate(reference: Reference) -> Location:
 
 
 class Transports:
-    """Opens sources; ``registries`` is called when the first docker reference comes, so that others load no HTTP."""
+    """Opens sources; what speaks to registries is made when the first docker reference comes."""
 
-    def __init__(self, registries: Callable[[], Registries]) -> None:
-        self._make_registries = registries
+    def __init__(
+        self,
+        settings: HttpSettings,
+        *,
+        credentials_for: CredentialsFor,
+        tls_for: TLSFor,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
+        jitter: Callable[[], float] = random.random,
+        wall_s: Callable[[], float] = time.time,
+    ) -> None:
+        self._settings = settings
+        self._credentials_for = credentials_for
+        self._tls_for = tls_for
+        self._sleep = sleep
+        self._monotonic = monotonic
+        self._jitter = jitter
+        self._wall_s = wall_s
         self._registries: Registries | None = None
         self._layouts = LayoutCache()
         self._archives = ArchiveCache()
-        self._opening = asyncio.Lock()
+        self._unpacking = asyncio.Lock()
 
     async def open(self, reference: Reference) -> Source:
-        """The source of one image, to be closed by the caller; nothing is sent yet.
+        """The source of one image, to be closed by the caller; of a registry nothing is asked yet.
 
-        Raises TransportError or ContentError where a local image cannot be opened, InvalidReferenceError where its
-        name is ambiguous.
+        Raises TransportError or ContentError where a local image cannot be opened, UnsupportedError for a compression
+        that is not read, InvalidReferenceError where the reference is ambiguous.
         """
         match reference:
             case DockerReference():
@@ -48,20 +67,31 @@ class Transports:
             case LayoutReference():
                 return open_layout(reference, self._layouts)
             case ArchiveReference():
-                # Unpacking takes its time, so it is done beside the event loop, and once for all who want it.
-                async with self._opening:
+                # Unpacking takes its time: beside the event loop, and once for all who want it.
+                async with self._unpacking:
                     return await asyncio.to_thread(open_archive, reference, self._archives, self._layouts)
             case DirectoryReference():
                 return open_directory(reference)
 
     def open_registry(self, reference: DockerReference) -> RegistrySource:
-        """The source of an image in a registry, which can list its repository's tags too."""
+        """The source of an image in a registry, which lists tags and referrers too."""
         if self._registries is None:
-            self._registries = self._make_registries()
+            # Imported with the first reference that needs it: aiohttp takes a third of a second.
+            from plimsoll.transport.registry import connect  # noqa: PLC0415
+
+            self._registries = connect(
+                self._settings,
+                credentials_for=self._credentials_for,
+                tls_for=self._tls_for,
+                sleep=self._sleep,
+                monotonic=self._monotonic,
+                jitter=self._jitter,
+                wall_s=self._wall_s,
+            )
         return self._registries.open(reference)
 
     async def aclose(self) -> None:
-        """Close connections and what archives left on the disk."""
+        """Close all connections, and what archives were unpacked to."""
         self._archives.close()
         if self._registries is not None:
             await self._registries.aclose()

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Self
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 from plimsoll.errors import RegistryError
 
@@ -82,18 +82,22 @@ def _is_named(realm: str, name: str) -> bool:
     return wanted.host == found.host and (not with_port or wanted.port == found.port)
 
 
+def _split(base: str, location: str) -> SplitResult | None:
+    try:
+        url = urlsplit(urljoin(base, location))
+        _ = url.port
+    except ValueError:
+        return None
+    return url
+
+
 def redirect_target(base: str, target: str, location: str) -> tuple[str, str, str]:
     """Where a Location field leads from ``base`` + ``target``: scheme, HOST[:PORT], and path with query.
 
     Raises RegistryError for what is no http or https URL, or holds a user or characters that no URL has.
     """
     shown = location.partition("?")[0][:160]
-    try:
-        url = urlsplit(urljoin(base + target, location))
-        usable = url.scheme in _PORTS and url.hostname and "@" not in url.netloc and _URL_TEXT.fullmatch(location)
-        _ = url.port
-    except ValueError:
-        usable = False
-    if not usable:
+    url = _split(base + target, location) if _URL_TEXT.fullmatch(location) else None
+    if url is None or url.scheme not in _PORTS or not url.hostname or "@" in url.netloc:
         raise RegistryError(f"{base} redirects to {shown!r}, which is no plain http or https URL")
     return url.scheme, url.netloc.lower(), f"{url.path or '/'}?{url.query}" if url.query else url.path or "/"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
 import re
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 
 from plimsoll import limits
@@ -20,9 +23,11 @@ from plimsoll.model.digest import Digest
 from plimsoll.model.location import Location, locate_docker
 from plimsoll.model.manifest import RawManifest
 from plimsoll.model.reference import DockerReference
+from plimsoll.model.settings import CredentialsFor, HttpSettings, TLSFor
 from plimsoll.transport.auth import Authorizer, Repository
 from plimsoll.transport.base import Meter, checked_blob, checked_manifest
-from plimsoll.transport.http import BodyStream, HttpClient
+from plimsoll.transport.connections import BodyStream
+from plimsoll.transport.http import HttpClient
 from plimsoll.wire import (
     Reply,
     Request,
@@ -61,6 +66,21 @@ class Registries:
         """End what is under way and close all connections."""
         await self.authorizer.aclose()
         await self.client.aclose()
+
+
+def connect(
+    settings: HttpSettings,
+    *,
+    credentials_for: CredentialsFor,
+    tls_for: TLSFor,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    monotonic: Callable[[], float] = time.monotonic,
+    jitter: Callable[[], float] = random.random,
+    wall_s: Callable[[], float] = time.time,
+) -> Registries:
+    """Make what a run needs to speak to registries; nothing is sent yet, ``Registries.aclose`` ends it."""
+    client = HttpClient(settings, tls_for, sleep=sleep, monotonic=monotonic, jitter=jitter, wall_s=wall_s)
+    return Registries(client, Authorizer(client, credentials_for))
 
 
 class RegistrySource:
@@ -127,7 +147,7 @@ class RegistrySource:
         Raises RequestTimeoutError where the whole comes slower than limits.STREAM_BYTES_PER_S, and what the last of
         too many breaks was.
         """
-        budget_s = self._registries.client.timeout_s + descriptor.size / limits.STREAM_BYTES_PER_S
+        budget_s = self._registries.client.settings.timeout_s + descriptor.size / limits.STREAM_BYTES_PER_S
         offset = tried = progress = 0
         while True:
             body = await self._open_blob(descriptor, offset)
@@ -258,7 +278,7 @@ class RegistrySource:
 
 
 async def _from_offset(body: BodyStream, offset: int, budget_s: float) -> AsyncIterator[bytes]:
-    """The bytes from ``offset`` on, of a 206 that begins there or of a 200 that begins at 0 (RFC 9110 section 15.3.7)."""
+    """The bytes from ``offset`` on, of a 206 that begins there or a 200 that begins at 0 (RFC 9110 section 15.3.7)."""
     skip = offset
     if body.status == 206:
         served = _CONTENT_RANGE.fullmatch(body.headers.get("Content-Range") or "")

@@ -18,7 +18,7 @@ from plimsoll.errors import (
 def retry_wait_s(error: TransportError, *, tried: int, retries: int, random: Callable[[], float]) -> float | None:
     """Seconds to wait before the next try after ``tried`` failures; None where the error is final.
 
-    Back-off doubles from 0.1 s to 30 s, of which between a half and the whole is waited, so that many requests that
+    Back-off doubles from 0.1 s to 30 s, of which between a half and the whole is waited, so that requests that
     failed together do not return together. A Retry-After lengthens it. Raises RateLimitedError for a Retry-After
     beyond the cap (cli.md, "Defaults").
     """
@@ -27,7 +27,7 @@ def retry_wait_s(error: TransportError, *, tried: int, retries: int, random: Cal
     asked_s = error.retry_after_s if isinstance(error, RateLimitedError | RegistryError) else None
     if asked_s is not None and asked_s > limits.RETRY_AFTER_S:
         raise RateLimitedError(
-            f"{error}; it asks for {asked_s:.0f} s of patience, more than {limits.RETRY_AFTER_S:.0f} s: try again later",
+            f"{error}; it asks to wait {asked_s:.0f} s, more than {limits.RETRY_AFTER_S:.0f} s: try again later",
             retry_after_s=asked_s,
         ) from error
     if tried >= retries:

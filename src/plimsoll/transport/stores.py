@@ -200,7 +200,7 @@ def read_at(handle: int, offset: int, most: int, *, expected: int) -> bytes:
 async def stream_handle(
     handle: int, offset: int, size: int | None, *, what: str, close: Callable[[int], object] | None
 ) -> AsyncIterator[bytes]:
-    """Yield ``size`` bytes from ``offset`` (None: to the end), read in a thread; ``close`` is called with the handle at the end.
+    """Yield ``size`` bytes from ``offset`` (None: to the end), read in a thread; ``close`` gets the handle at the end.
 
     Raises UnreachableError where reading fails.
     """

@@ -12,12 +12,12 @@ from typing import Final
 
 from plimsoll import limits
 
-_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_SCHEME = re.compile(rf"({_TOKEN})(?=[ \t]|,|\Z)", re.ASCII)
+_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_SCHEME = re.compile(rf"({_NAME})(?=[ \t]|,|\Z)", re.ASCII)
 _TOKEN68 = re.compile(r"[ \t]+([A-Za-z0-9._~+/-]+=*)[ \t]*(?=,|\Z)", re.ASCII)
 # Unquoted values are wider than a token: some registries leave the quotes off their realm's URL.
 _PARAMETER = re.compile(
-    rf"""({_TOKEN})[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"|([^\s",=]+))[ \t]*(?=,|\Z)""", re.ASCII | re.DOTALL
+    rf"""({_NAME})[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"|([^\s",=]+))[ \t]*(?=,|\Z)""", re.ASCII | re.DOTALL
 )
 _BETWEEN = re.compile(r"[ \t]*(?:,[ \t]*)+", re.ASCII)
 _SPACE = re.compile(r"[ \t,]*", re.ASCII)

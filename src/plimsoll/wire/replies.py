@@ -95,7 +95,7 @@ def refusal(status: int, body: bytes, *, asked: str, retry_after_s: float | None
 
 
 def _error_texts(body: bytes) -> str:
-    """What an error body says (distribution-spec "Error Codes"), bounded and escaped; empty where it says nothing readable."""
+    """What an error body says (distribution-spec "Error Codes"), bounded and escaped; empty where unreadable."""
     if not body or len(body) > limits.ERROR_BYTES:
         return ""
     try:
@@ -186,6 +186,8 @@ def parse_tags_page(data: bytes) -> tuple[str, ...]:
             texts = tuple([tag for tag in tags if isinstance(tag, str)])
             if len(texts) == len(tags):
                 return texts
+        case _:
+            pass
     raise RegistryError("the registry's list of tags has no list of texts named tags", status=200)
 
 

@@ -16,7 +16,7 @@ from plimsoll.model.digest import Digest
 from plimsoll.model.reference import is_tag
 
 # One field with all four types: registries answer 404 or convert when the stored type is not accepted.
-_ACCEPT_MANIFESTS: Final = (("Accept", ", ".join((OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_LIST))),)
+_ACCEPT_MANIFESTS: Final = (("Accept", f"{OCI_MANIFEST}, {OCI_INDEX}, {DOCKER_MANIFEST}, {DOCKER_LIST}"),)
 _ACCEPT_INDEX: Final = (("Accept", OCI_INDEX),)
 TAGS_A_PAGE: Final = 1000
 

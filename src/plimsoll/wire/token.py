@@ -1,4 +1,4 @@
-"""The token a Bearer challenge asks for (distribution's token authentication specification): how to ask, how to read it."""
+"""The token that a Bearer challenge asks for (distribution's token specification): how to ask, how to read it."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def _split_realm(realm: str) -> SplitResult:
 
 
 def parse_token(data: bytes) -> Token:
-    """Read a token server's reply: ``token`` or else ``access_token``; at least 60 s of life, as the specification says.
+    """Read a token server's reply: ``token`` or else ``access_token``, with at least 60 s of life.
 
     ``issued_at`` is not used: the token server's clock need not be ours. Raises UnauthorizedError for a reply without
     a usable token.

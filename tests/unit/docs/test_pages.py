@@ -118,3 +118,19 @@ def test_every_dependency_has_its_reason():
     for requirement in wanted:
         name = re.match(r"[\w-]+", requirement)[0]
         assert f"`{name}`" in record, name
+
+
+def test_what_is_imported_is_declared():
+    project = tomllib.loads(text("pyproject.toml"))["project"]
+    declared = {re.match(r"[\w-]+", requirement)[0].lower() for requirement in project["dependencies"]}
+    # The last two are the types of aiohttp's own signatures, and come with it.
+    named_otherwise = {"yaml": "pyyaml", "multidict": "aiohttp", "yarl": "aiohttp"}
+    imported = set()
+    for path in Path(plimsoll.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                imported.add(node.module.partition(".")[0])
+    foreign = {named_otherwise.get(name, name) for name in imported - sys.stdlib_module_names - {"plimsoll"}}
+    assert foreign == declared

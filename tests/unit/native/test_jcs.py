@@ -51,9 +51,11 @@ def test_numbers_that_appendix_b_refuses(bits):
 
 @pytest.mark.parametrize(
     ("number", "form"),
-    [(1.0, "1"), (-1.5, "-1.5"), (100.0, "100"), (0.1, "0.1"), (1e20, "1" + "0" * 20), (1e-6, "0.000001")]
-    + [(1e-7, "1e-7"), (1.5e-7, "1.5e-7"), (123456789012345680000.0, "123456789012345680000"), (-1e21, "-1e+21")],
-)
+    [
+        (1.0, "1"), (-1.5, "-1.5"), (100.0, "100"), (0.1, "0.1"), (1e20, "1" + "0" * 20), (1e-6, "0.000001"),
+        (1e-7, "1e-7"), (1.5e-7, "1.5e-7"), (123456789012345680000.0, "123456789012345680000"), (-1e21, "-1e+21"),
+    ],
+)  # fmt: skip
 def test_numbers_on_the_borders_of_the_forms(number, form):
     assert jcs_encode(number) == form.encode()
 
@@ -91,7 +93,7 @@ def test_every_kind_of_value(value, form):
     assert jcs_encode(value) == form
 
 
-class Colour(str, enum.Enum):
+class Colour(enum.StrEnum):
     RED = "red"
 
 
@@ -101,8 +103,26 @@ class Number(int):
 
 @pytest.mark.parametrize(
     "value",
-    [2**53, -(2**53), 10**400, math.nan, math.inf, -math.inf, "\ud800", "a\udfffb", {"\ud800": 1}, {1: 2}, {None: 1}, b"x"]
-    + [{"a": {1}}, Colour.RED, {Colour.RED: 1}, Number(1), type("D", (dict,), {})(), object()],
+    [
+        2**53,
+        -(2**53),
+        10**400,
+        math.nan,
+        math.inf,
+        -math.inf,
+        "\ud800",
+        "a\udfffb",
+        {"\ud800": 1},
+        {1: 2},
+        {None: 1},
+        b"x",
+        {"a": {1}},
+        Colour.RED,
+        {Colour.RED: 1},
+        Number(1),
+        type("D", (dict,), {})(),
+        object(),
+    ],
     ids=repr,
 )
 def test_values_that_have_no_canonical_form(value):

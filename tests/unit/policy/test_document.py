@@ -263,7 +263,11 @@ REFUSED: list[tuple[str, object, str]] = [
     ("sigstore spaced base64", default(sigstore(keyData=" YQ==")), "not standard base64"),
     ("sigstore non-ASCII base64", default(sigstore(keyData="é===")), "not standard base64"),
     ("two log keys", default(sigstore(keyPath="/k", rekorPublicKeyPath="/r", rekorPublicKeyData=PEM64)), "at most one"),
-    ("empty log keys", default(sigstore(keyPath="/k", rekorPublicKeyPaths=[])), "rekorPublicKeyPaths: the list is empty"),
+    (
+        "empty log keys",
+        default(sigstore(keyPath="/k", rekorPublicKeyPaths=[])),
+        "rekorPublicKeyPaths: the list is empty",
+    ),
     ("empty log key datas", default(sigstore(keyPath="/k", rekorPublicKeyDatas=[])), "the list is empty"),
     ("empty log key path", default(sigstore(keyPath="/k", rekorPublicKeyPath="")), "rekorPublicKeyPath: the string is"),
     ("null log key path", default(sigstore(keyPath="/k", rekorPublicKeyPath=None)), "rekorPublicKeyPath: a string"),
@@ -273,31 +277,91 @@ REFUSED: list[tuple[str, object, str]] = [
     ("fulcio without CA", default(sigstore(fulcio=fulcio(caPath=...), rekorPublicKeyPath="/r")), "caPath, caData"),
     ("fulcio two CAs", default(sigstore(fulcio=fulcio(caData=PEM64), rekorPublicKeyPath="/r")), "caPath and caData"),
     ("fulcio no issuer", default(sigstore(fulcio=fulcio(oidcIssuer=...), rekorPublicKeyPath="/r")), '"oidcIssuer"'),
-    ("fulcio empty issuer", default(sigstore(fulcio=fulcio(oidcIssuer=""), rekorPublicKeyPath="/r")), "oidcIssuer: the"),
+    (
+        "fulcio empty issuer",
+        default(sigstore(fulcio=fulcio(oidcIssuer=""), rekorPublicKeyPath="/r")),
+        "oidcIssuer: the",
+    ),
     ("fulcio no email", default(sigstore(fulcio=fulcio(subjectEmail=...), rekorPublicKeyPath="/r")), '"subjectEmail"'),
     ("fulcio unknown key", default(sigstore(fulcio=fulcio(x="y"), rekorPublicKeyPath="/r")), '"x"'),
     ("fulcio null", default(sigstore(fulcio=None, rekorPublicKeyPath="/r")), "fulcio: an object"),
-    ("pki with log key", default(sigstore(pki={"caRootsPath": "/c", "subjectEmail": "a"}, rekorPublicKeyPath="/r")), "with pki"),
+    (
+        "pki with log key",
+        default(sigstore(pki={"caRootsPath": "/c", "subjectEmail": "a"}, rekorPublicKeyPath="/r")),
+        "with pki",
+    ),
     ("pki without roots", default(sigstore(pki={"subjectEmail": "a"})), "caRootsPath, caRootsData"),
     ("pki without subject", default(sigstore(pki={"caRootsPath": "/c"})), "at least one of subjectEmail"),
     ("pki empty subject", default(sigstore(pki={"caRootsPath": "/c", "subjectEmail": ""})), "subjectEmail: the string"),
-    ("pki two intermediates", default(sigstore(pki={"caRootsPath": "/c", "subjectEmail": "a", "caIntermediatesPath": "/i", "caIntermediatesData": PEM64})), "exactly one of caInt"),
+    (
+        "pki two intermediates",
+        default(
+            sigstore(
+                pki={
+                    "caRootsPath": "/c",
+                    "subjectEmail": "a",
+                    "caIntermediatesPath": "/i",
+                    "caIntermediatesData": PEM64,
+                }
+            )
+        ),
+        "exactly one of caInt",
+    ),
     ("base layer without identity", default({"type": "signedBaseLayer"}), '"baseLayerIdentity" is missing'),
     ("base layer identity null", default({"type": "signedBaseLayer", "baseLayerIdentity": None}), "an object"),
     ("identity null", default(sigstore(keyPath="/k", signedIdentity=None)), "signedIdentity: an object"),
-    ("identity unknown", default(sigstore(keyPath="/k", signedIdentity={"type": "matchexact"})), "unknown identity type"),
+    (
+        "identity unknown",
+        default(sigstore(keyPath="/k", signedIdentity={"type": "matchexact"})),
+        "unknown identity type",
+    ),
     ("identity without type", default(sigstore(keyPath="/k", signedIdentity={})), "unknown identity type"),
     ("identity with more", default(sigstore(keyPath="/k", signedIdentity={"type": "matchExact", "x": 1})), '"x"'),
-    ("reference missing", default(sigstore(keyPath="/k", signedIdentity={"type": "exactReference"})), '"dockerReference" is'),
-    ("reference without tag", default(sigstore(keyPath="/k", signedIdentity={**EXACT, "dockerReference": "r.example/a"})), "needs a tag"),
-    ("reference upper case", default(sigstore(keyPath="/k", signedIdentity={**EXACT, "dockerReference": "r.example/A:v1"})), "lower case"),
-    ("reference too long", default(sigstore(keyPath="/k", signedIdentity={**EXACT, "dockerReference": "a" * 5000 + ":v1"})), "characters"),
-    ("repository no name", default(sigstore(keyPath="/k", signedIdentity={"type": "exactRepository", "dockerRepository": "A B"})), "dockerRepository"),
+    (
+        "reference missing",
+        default(sigstore(keyPath="/k", signedIdentity={"type": "exactReference"})),
+        '"dockerReference" is',
+    ),
+    (
+        "reference without tag",
+        default(sigstore(keyPath="/k", signedIdentity={**EXACT, "dockerReference": "r.example/a"})),
+        "needs a tag",
+    ),
+    (
+        "reference upper case",
+        default(sigstore(keyPath="/k", signedIdentity={**EXACT, "dockerReference": "r.example/A:v1"})),
+        "lower case",
+    ),
+    (
+        "reference too long",
+        default(sigstore(keyPath="/k", signedIdentity={**EXACT, "dockerReference": "a" * 5000 + ":v1"})),
+        "characters",
+    ),
+    (
+        "repository no name",
+        default(sigstore(keyPath="/k", signedIdentity={"type": "exactRepository", "dockerRepository": "A B"})),
+        "dockerRepository",
+    ),
     *[
-        (f"prefix {prefix!r}", default(sigstore(keyPath="/k", signedIdentity={"type": "remapIdentity", "prefix": prefix, "signedPrefix": "h.example"})), "is no prefix")
+        (
+            f"prefix {prefix!r}",
+            default(
+                sigstore(
+                    keyPath="/k",
+                    signedIdentity={"type": "remapIdentity", "prefix": prefix, "signedPrefix": "h.example"},
+                )
+            ),
+            "is no prefix",
+        )
         for prefix in ("", "a_b", "a_b/c", "host:x", "a/b:v1", "host/A", "host/", "/a", f"a/b@sha256:{'a' * 64}")
     ],
-    ("signedPrefix", default(sigstore(keyPath="/k", signedIdentity={"type": "remapIdentity", "prefix": "h.example", "signedPrefix": ""})), "signedPrefix"),
+    (
+        "signedPrefix",
+        default(
+            sigstore(keyPath="/k", signedIdentity={"type": "remapIdentity", "prefix": "h.example", "signedPrefix": ""})
+        ),
+        "signedPrefix",
+    ),
     ("not an object", [], "the document: an object"),
     ("null", None, "the document: an object"),
 ]
@@ -364,13 +428,51 @@ def test_a_hostile_key_is_shown_escaped_and_cut():
     assert len(str(caught.value)) < 2000
 
 
+def test_a_message_about_a_long_scope_is_cut():
+    with pytest.raises(PolicyError) as caught:
+        parse({"default": [REJECT], "transports": {"docker": {"x" * 99_999: []}}})
+    assert len(str(caught.value)) < 5000
+
+
 # --- whatever is written, the answer is a Policy or a PolicyError ---------------------------------------------------
 
 WORDS = st.sampled_from(
-    ["type", "default", "transports", "docker", "dir", "", "/a", "keyPath", "keyPaths", "keyData", "keyDatas", "fulcio"]
-    + ["pki", "signedIdentity", "rekorPublicKeyPath", "rekorPublicKeyDatas", "prefix", "signedPrefix", "keyType"]
-    + ["reject", "insecureAcceptAnything", "signedBy", "sigstoreSigned", "signedBaseLayer", "matchExact", "GPGKeys"]
-    + ["exactReference", "dockerReference", "remapIdentity", "caPath", "oidcIssuer", "subjectEmail", "a/b:v1", "YQ=="]
+    [
+        "type",
+        "default",
+        "transports",
+        "docker",
+        "dir",
+        "/a",
+        "keyPath",
+        "keyPaths",
+        "keyData",
+        "keyDatas",
+        "fulcio",
+        "pki",
+        "signedIdentity",
+        "prefix",
+        "keyType",
+        "rekorPublicKeyPath",
+        "rekorPublicKeyDatas",
+        "signedPrefix",
+        "reject",
+        "insecureAcceptAnything",
+        "signedBy",
+        "sigstoreSigned",
+        "GPGKeys",
+        "signedBaseLayer",
+        "matchExact",
+        "exactReference",
+        "dockerReference",
+        "remapIdentity",
+        "caPath",
+        "oidcIssuer",
+        "subjectEmail",
+        "a/b:v1",
+        "YQ==",
+        "",
+    ]
 )
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | WORDS | st.text(max_size=8),
@@ -388,7 +490,10 @@ def test_any_json_is_a_policy_or_refused(document: object):
     assert found.default
 
 
-@given(st.binary(max_size=200) | st.text(max_size=80).map(lambda text: GOOD.decode().replace("reject", text).encode("utf-8", "replace")))
+@given(
+    st.binary(max_size=200)
+    | st.text(max_size=80).map(lambda text: GOOD.decode().replace("reject", text).encode("utf-8", "replace"))
+)
 def test_any_bytes_are_a_policy_or_refused(data: bytes):
     try:
         parse_policy(data, origin="p.json")
@@ -408,7 +513,9 @@ FULL: list[dict[str, Any]] = [
     default(sigstore(keyPath="/k", rekorPublicKeyPaths=["/r"])),
     default(sigstore(fulcio=fulcio(), rekorPublicKeyData=PEM64)),
     default(sigstore(fulcio=fulcio(caPath=..., caData=PEM64), rekorPublicKeyPath="/r")),
-    default(sigstore(pki={"caRootsPath": "/c", "caIntermediatesPath": "/i", "subjectEmail": "a", "subjectHostname": "h"})),
+    default(
+        sigstore(pki={"caRootsPath": "/c", "caIntermediatesPath": "/i", "subjectEmail": "a", "subjectHostname": "h"})
+    ),
     default(sigstore(keyPath="/k", signedIdentity={"type": "remapIdentity", "prefix": "a.b", "signedPrefix": "c.d"})),
     default({"type": "signedBaseLayer", "baseLayerIdentity": {"type": "exactRepository", "dockerRepository": "a/b"}}),
     {"default": [REJECT], "transports": {"docker": {"a.example/b": [REJECT]}, "dir": {"/x": [REJECT]}}},
@@ -449,7 +556,8 @@ def test_a_value_of_another_type_is_refused(document: dict[str, Any], path: tupl
 
 
 @pytest.mark.parametrize(
-    ("document", "path"), [case for case in CASES if isinstance(case[1][-1], str) and case[1][-1] not in FREE_KEYS and case[1][-1] != "/x"]
+    ("document", "path"),
+    [case for case in CASES if isinstance(case[1][-1], str) and case[1][-1] not in FREE_KEYS and case[1][-1] != "/x"],
 )
 def test_a_key_in_another_case_is_refused(document: dict[str, Any], path: tuple[object, ...]):
     def change(at: Any, key: str) -> None:

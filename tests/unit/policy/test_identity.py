@@ -82,6 +82,7 @@ ROWS: list[tuple[SignedIdentity, str | None, str, bool]] = [
     (exact(f"{APP}:v1"), f"{APP}:v1", f"{APP}:v2", False),
     (exact(f"{APP}:v1"), None, APP, False),
     (exact(f"{APP}:latest"), None, APP, False),
+    (exact(APP), None, APP, False),
     (exact(f"{APP}:v1"), None, f"{APP}:v1@{D1}", False),
     (exact(f"{APP}:v1@{D1}"), None, f"{APP}:v1@{D1}", True),
     (exact(f"{APP}:v1@{D1}"), None, f"{APP}@{D1}", False),
@@ -108,8 +109,19 @@ ROWS: list[tuple[SignedIdentity, str | None, str, bool]] = [
     (TO_HUB, "mirror.example/app:v1", "app:v1", False),
     (RemapIdentity(prefix="mirror.example", signed_prefix="busybox"), "mirror.example/a:v1", "busybox/a:v1", False),
     (RemapIdentity(prefix="mirror.example", signed_prefix="index.docker.io"), "mirror.example/a/b:v1", "a/b:v1", False),
+    (
+        RemapIdentity(prefix="mirror.example", signed_prefix="a.example/" + "x" * 245),
+        "mirror.example/yyyy:v1",
+        "mirror.example/yyyy:v1",
+        False,
+    ),
     (RemapIdentity(prefix="busybox", signed_prefix="a.example"), "busybox:v1", "a.example:v1", False),
-    (RemapIdentity(prefix="a.example", signed_prefix="b.example/a.example"), "a.example/a.example/x:1", "b.example/a.example/a.example/x:1", True),
+    (
+        RemapIdentity(prefix="a.example", signed_prefix="b.example/a.example"),
+        "a.example/a.example/x:1",
+        "b.example/a.example/a.example/x:1",
+        True,
+    ),
 ]
 
 
@@ -127,7 +139,14 @@ ALL: list[SignedIdentity] = [
     RemapIdentity(prefix="registry.example", signed_prefix="registry.example"),
 ]
 UNREADABLE = ["", " ", "a" * 64, APP.upper(), f"{APP}:v1\n", f" {APP}:v1", f"{APP}:", f"{APP}@", f"{APP}@sha256:12"]
-UNREADABLE += [f"{APP}@md5:{'a' * 32}", f"{APP}@{D1.upper()}", f"docker://{APP}:v1", "[::1]/a", "x" * 5000, f"{APP}:v1\x00"]
+UNREADABLE += [
+    f"{APP}@md5:{'a' * 32}",
+    f"{APP}@{D1.upper()}",
+    f"docker://{APP}:v1",
+    "[::1]/a",
+    "x" * 5000,
+    f"{APP}:v1\x00",
+]
 
 
 @pytest.mark.parametrize("identity", ALL)
@@ -146,7 +165,7 @@ def test_an_image_that_names_only_a_repository_matches_by_repository_at_most():
 
 
 def test_the_default_is_match_repo_digest_or_exact():
-    assert DEFAULT_IDENTITY == MatchRepoDigestOrExact()
+    assert isinstance(DEFAULT_IDENTITY, MatchRepoDigestOrExact)
 
 
 @pytest.mark.parametrize(
@@ -190,7 +209,14 @@ class Name:
         return self.tag is None and self.digest is None
 
 
-REPOSITORIES = ["a.example/x", "a.example/x/y", "a.example/xy", "b.example:5000/x", "docker.io/library/x", "docker.io/x/y"]
+REPOSITORIES = [
+    "a.example/x",
+    "a.example/x/y",
+    "a.example/xy",
+    "b.example:5000/x",
+    "docker.io/library/x",
+    "docker.io/x/y",
+]
 PREFIXES = ["a.example", "a.example/x", "b.example:5000", "docker.io", "docker.io/library", "x", "docker.io/x"]
 NAMES = st.builds(
     Name, st.sampled_from(REPOSITORIES), st.sampled_from([None, "v1", "v2"]), st.sampled_from([None, D1, D2])
@@ -223,7 +249,10 @@ def test_all_kinds_agree_with_the_table(image: Name, signed: Name, named: Name, 
         (MatchRepoDigestOrExact(), _or_exact(image, signed)),
         (MatchRepository(), image.repository == signed.repository),
         (ExactRepository(repository=named.repository), named.repository == signed.repository),
-        (RemapIdentity(prefix=prefix, signed_prefix=signed_prefix), remapped is not None and _or_exact(remapped, signed)),
+        (
+            RemapIdentity(prefix=prefix, signed_prefix=signed_prefix),
+            remapped is not None and _or_exact(remapped, signed),
+        ),
     ]
     if not named.bare:
         table.append((exact(str(named)), not signed.bare and str(named) == str(signed)))

@@ -48,7 +48,11 @@ def docker(text: str) -> Location:
         (("r.example/a", "r.example/a/b"), "r.example/a/b:v1", "docker r.example/a/b"),
         (("r.example/a/b", "r.example/a/b:v1"), "r.example/a/b:v1", "docker r.example/a/b:v1"),
         (("r.example/a/b", "r.example/a/b:v1"), "r.example/a/b:v2", "docker r.example/a/b"),
-        (("r.example/a/b:v1", f"r.example/a/b@{DIGEST}"), f"r.example/a/b:v1@{DIGEST}", f"docker r.example/a/b@{DIGEST}"),
+        (
+            ("r.example/a/b:v1", f"r.example/a/b@{DIGEST}"),
+            f"r.example/a/b:v1@{DIGEST}",
+            f"docker r.example/a/b@{DIGEST}",
+        ),
         (("r.example/a/b:v1",), f"r.example/a/b:v1@{DIGEST}", "default"),
         ((f"r.example/a/b@{DIGEST}",), "r.example/a/b:v1", "default"),
         (("r.example/a/b:latest",), "r.example/a/b", "docker r.example/a/b:latest"),
@@ -99,6 +103,13 @@ def test_the_lists_passed_over_are_named_most_specific_first():
     assert found.passed_over == ('transports.docker["r.example"]', 'transports.docker[""]', "default")
 
 
+def test_the_places_of_two_long_scopes_differ():
+    scopes = [f"/{'x' * 2000}/{end}" for end in "ab"]
+    found = policy(dir=tuple(scopes))
+
+    assert select(found, locate_path("dir", scopes[0])).scope != select(found, locate_path("dir", scopes[1])).scope
+
+
 def test_the_default_passes_nothing_over():
     found = select(policy(docker=("other",)), docker("r.example/a/b:v1"))
 
@@ -109,7 +120,9 @@ def test_the_default_passes_nothing_over():
 
 LABEL = st.sampled_from(["a", "b", "c1"])
 HOST = st.builds(
-    lambda labels, port: ".".join(labels) + port, st.lists(LABEL, min_size=2, max_size=4), st.sampled_from(["", ":5000"])
+    lambda labels, port: ".".join(labels) + port,
+    st.lists(LABEL, min_size=2, max_size=4),
+    st.sampled_from(["", ":5000"]),
 )
 NAME = st.builds(lambda host, path: f"{host}/{'/'.join(path)}", HOST, st.lists(LABEL, min_size=1, max_size=4))
 END = st.sampled_from([":v1", ":v2", "@" + DIGEST])
@@ -170,7 +183,11 @@ def test_scopes_that_may_be_written(transport: str, scope: str):
 @pytest.mark.parametrize(
     ("transport", "scope"),
     [
-        *[(transport, scope) for transport in ("dir", "oci", "oci-archive", "sif") for scope in ("/", "a", "a/b", "/a/", "/a//b", "//a", "/a/./b", "/a/..", "/.", "/..")],
+        *[
+            (transport, scope)
+            for transport in ("dir", "oci", "oci-archive", "sif")
+            for scope in ("/", "a", "a/b", "/a/", "/a//b", "//a", "/a/./b", "/a/..", "/.", "/..")
+        ],
         ("docker-archive", "/a"),
         ("tarball", "/a"),
         ("atomic", "host/ns/stream/more"),

@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import base64
+import json
+import logging
+from pathlib import Path
+
+import pytest
+
+from plimsoll.config.access import Access, is_loopback
+from plimsoll.config.auth_file import AuthFiles, parse_auth_file
+from plimsoll.config.files import ConfigFile
+from plimsoll.errors import ConfigError, UnsupportedError
+from plimsoll.model.settings import Credentials, CredentialsFor, Settings, TLSFor, TLSSettings
+
+GIVEN = Credentials(username="given", password="pw")
+
+
+def files(**auths: str) -> AuthFiles:
+    entries = {host: {"auth": base64.b64encode(f"{name}:pw".encode()).decode()} for host, name in auths.items()}
+    data = json.dumps({"auths": entries}).encode()
+    return AuthFiles(files=(parse_auth_file(ConfigFile(origin="auth.json", data=data)),))
+
+
+def access(settings: Settings, auth_files: AuthFiles | None = None, *, root: Path | None = None) -> Access:
+    place = f"{root}" if root else "/nonexistent"
+    return Access(
+        settings,
+        auth_files=auth_files or AuthFiles(),
+        environ={"HOME": f"{place}/home"},
+        system=(f"{place}/etc/containers/certs.d", f"{place}/etc/docker/certs.d"),
+    )
+
+
+def user(found: Access, host: str) -> str | None:
+    credentials = found.credentials_for(host, "ns/app")
+    return None if credentials is None else credentials.username
+
+
+def test_the_answers_have_the_types_the_transport_asks_for():
+    found = access(Settings())
+    credentials_for: CredentialsFor = found.credentials_for
+    tls_for: TLSFor = found.tls_for
+
+    assert credentials_for("r.example", "a") is None
+    assert tls_for("r.example") == TLSSettings()
+
+
+def test_credentials_belong_to_the_host_named():
+    found = access(Settings(credentials=GIVEN, credentials_host="r.example:5000"), files(**{"other.example": "filed"}))
+
+    assert user(found, "r.example:5000") == "given"
+    assert user(found, "other.example") == "filed"
+    for host in ("r.example", "r.example:5001", "r.example:5000.evil.io", "evil.io"):
+        assert user(found, host) is None
+
+
+def test_credentials_belong_to_the_first_reference_and_to_nobody_before_it():
+    found = access(Settings(credentials=GIVEN))
+
+    assert user(found, "r.example") is None
+    found.own_credentials("r.example")
+    found.own_credentials("evil.io")
+    assert user(found, "r.example") == "given"
+    assert user(found, "evil.io") is None
+
+
+def test_a_named_host_is_not_replaced_by_the_first_reference():
+    found = access(Settings(credentials=GIVEN, credentials_host="r.example"))
+    found.own_credentials("evil.io")
+
+    assert user(found, "evil.io") is None
+    assert user(found, "r.example") == "given"
+
+
+def test_given_credentials_come_before_a_file():
+    found = access(Settings(credentials=GIVEN, credentials_host="r.example"), files(**{"r.example": "filed"}))
+
+    assert user(found, "r.example") == "given"
+
+
+def test_docker_hub_by_any_of_its_names():
+    found = access(Settings(credentials=GIVEN, credentials_host="docker.io"))
+
+    assert user(found, "registry-1.docker.io") == "given"
+    assert user(found, "auth.docker.io") is None
+
+
+def test_other_hosts_are_warned_of_once(caplog: pytest.LogCaptureFixture):
+    found = access(Settings(credentials=GIVEN, credentials_host="r.example"))
+
+    with caplog.at_level(logging.WARNING):
+        assert user(found, "r.example") == "given"
+        assert caplog.text == ""
+        user(found, "a.example")
+        user(found, "b.example")
+
+    assert len(caplog.records) == 1
+    assert "--creds belong to r.example" in caplog.text
+    assert "pw" not in caplog.text
+
+
+def test_without_given_credentials_nothing_is_owned():
+    found = access(Settings(tls_verify=False), files(**{"r.example": "filed"}))
+    found.own_credentials("r.example")
+
+    assert user(found, "r.example") == "filed"
+    assert not found.tls_for("r.example").credentials_over_http
+
+
+def test_what_a_file_cannot_answer_yet_is_an_error():
+    data = b'{"credHelpers":{"r.example":"x"}}'
+    helpers = AuthFiles(files=(parse_auth_file(ConfigFile(origin="auth.json", data=data)),))
+
+    with pytest.raises(UnsupportedError):
+        access(Settings(), helpers).credentials_for("r.example", "a")
+
+
+@pytest.mark.parametrize("verify", [None, True])
+@pytest.mark.parametrize("host", ["r.example", "127.0.0.1:5000", "localhost"])
+def test_tls_is_verified_unless_switched_off(verify: bool | None, host: str):
+    found = access(Settings(tls_verify=verify, credentials=GIVEN, credentials_host="r.example"))
+
+    assert found.tls_for(host) == TLSSettings(verify=True, credentials_over_http=False)
+
+
+@pytest.mark.parametrize(
+    ("host", "over_http"),
+    [
+        ("r.example", True),
+        ("127.0.0.1", True),
+        ("127.8.9.10:5000", True),
+        ("localhost:5000", True),
+        ("LocalHost", True),
+        ("[::1]:5000", True),
+        ("[::1]", True),
+        ("::1", True),
+        ("r.example:5000", False),
+        ("other.example", False),
+        ("127.0.0.1.evil.io", False),
+        ("localhost.evil.io:5000", False),
+        ("notlocalhost", False),
+        ("10.0.0.1", False),
+        ("0.0.0.0", False),
+        ("[::2]:5000", False),
+        ("[::ffff:10.0.0.1]", False),
+        ("", False),
+    ],
+)
+def test_credentials_over_http_without_verification(host: str, over_http: bool):
+    found = access(Settings(tls_verify=False, credentials=GIVEN, credentials_host="r.example"))
+
+    assert found.tls_for(host) == TLSSettings(verify=False, credentials_over_http=over_http)
+    assert is_loopback(host) is (over_http and host != "r.example")
+
+
+def test_the_first_certificate_folder_that_exists(tmp_path: Path):
+    def folder(place: str) -> str:
+        (tmp_path / place).mkdir(parents=True)
+        return str(tmp_path / place)
+
+    def chosen(host: str) -> str | None:
+        return access(Settings(), root=tmp_path).tls_for(host).cert_dir
+
+    assert chosen("r.example:5000") is None
+    docker = folder("etc/docker/certs.d/r.example:5000")
+    assert chosen("r.example:5000") == docker
+    assert chosen("r.example") is None
+    assert chosen("r.example:5001") is None
+    containers = folder("etc/containers/certs.d/r.example:5000")
+    assert chosen("r.example:5000") == containers
+    own = folder("home/.config/containers/certs.d/r.example:5000")
+    assert chosen("r.example:5000") == own
+    hub = folder("etc/docker/certs.d/docker.io")
+    assert chosen("registry-1.docker.io") == hub
+
+
+@pytest.mark.parametrize("host", ["..", ".", "", "../certs.d/r.example", "r.example/x", "a\x00b", "x" * 5000])
+def test_a_host_cannot_lead_out_of_the_folder(tmp_path: Path, host: str):
+    (tmp_path / "etc/containers/certs.d/r.example/x").mkdir(parents=True)
+
+    assert access(Settings(), root=tmp_path).tls_for(host).cert_dir is None
+    assert access(Settings(), root=tmp_path).tls_for("r.example").cert_dir is not None
+
+
+def test_a_given_certificate_folder_is_for_every_host(tmp_path: Path):
+    (tmp_path / "etc/containers/certs.d/r.example").mkdir(parents=True)
+    (tmp_path / "given").mkdir()
+    found = access(Settings(cert_dir=f"{tmp_path}/given"), root=tmp_path)
+
+    assert {found.tls_for(host).cert_dir for host in ("r.example", "other.example")} == {f"{tmp_path}/given"}
+    with pytest.raises(ConfigError, match="--cert-dir"):
+        access(Settings(cert_dir=f"{tmp_path}/missing"), root=tmp_path)
