@@ -1,4 +1,4 @@
-"""plimsoll verifies container images: may this be run, and why (not)?
+"""Plimsoll verifies container images: it answers whether one may be run, and why (not).
 
 The library's public names, imported when they are first used (PEP 562): ``import plimsoll`` costs next to nothing.
 """

@@ -115,7 +115,7 @@ class UnreachableError(TransportError):
 
 
 class UntrustedHostError(UnreachableError):
-    """A host whose certificate is not trusted, or that our own certificate files keep us from: no later try mends it."""
+    """A host whose certificate is not trusted, or that our own certificate files keep us from: no try mends it."""
 
     temporary = False
 
@@ -249,14 +249,12 @@ class LogProofMissingError(SignatureError):
 
 
 class LogProofInvalidError(SignatureError):
-    """A transparency-log entry that does not verify, or is not about this signature, key and payload."""
+    """A log entry that does not verify, or is not about this signature, key and payload."""
 
     code = "log-proof-invalid"
 
 
-ReadErrorKind: TypeAlias = Literal[
-    "syntax", "utf-8", "duplicate-key", "depth", "number", "shape", "too-large"
-]
+ReadErrorKind: TypeAlias = Literal["syntax", "utf-8", "duplicate-key", "depth", "number", "shape", "too-large"]
 
 
 class ReadError(PlimsollError, ValueError):

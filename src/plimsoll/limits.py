@@ -18,9 +18,9 @@ CONFIG_BYTES: Final = 4 * MIB
 PAYLOAD_BYTES: Final = 4 * MIB
 """One signature payload: as containers/image (cosign's 128 MiB default is for attestations)."""
 EVIDENCE_BYTES: Final = 16 * MIB
-"""All payloads of one image together: a signature manifest of a thousand 4 MiB payloads must not fill the memory."""
+"""All payloads of one image together: a thousand 4 MiB payloads must not fill the memory."""
 SIGNATURES_PER_PLACE: Final = 128
-"""Signatures listed at one place; containers/image refuses a lookaside with more, and the work is the signer's to choose."""
+"""Signatures listed at one place; containers/image refuses a lookaside with more; the signer chooses the work."""
 JSON_DEPTH: Final = 32
 """Nesting of manifests, payloads and policies; real ones stay below ten, deeper is an attack on recursion."""
 JSON_DEPTH_MOST: Final = 256
@@ -89,7 +89,7 @@ HOST_WINDOW: Final = 100
 HOST_WINDOW_LEAST: Final = 20
 """Replies seen before a host may be held: one 429 among the first few says nothing of a tenth."""
 TLS_PROBE_S: Final = 5.0
-"""Time for the TLS handshake with a host that may be plain HTTP: such a server may wait for ever for the end of a line."""
+"""Time for the TLS handshake with a host that may be plain HTTP: it may wait for ever for the end of a line."""
 TLS_PROBE_LOOPBACK_S: Final = 0.5
 """The same on loopback, where a handshake takes milliseconds."""
 RESUME_BYTES: Final = 1 * MIB

@@ -12,11 +12,21 @@ class Clock:
         self.now = 1000.0
         self.slept: list[float] = []
         self._wall_s = wall_s
+        self._frozen: asyncio.Event | None = None
+
+    def freeze(self) -> None:
+        """From now on whoever sleeps sleeps until ``thaw``."""
+        self._frozen = asyncio.Event()
+
+    def thaw(self) -> None:
+        assert self._frozen is not None
+        self._frozen.set()
 
     async def sleep(self, seconds: float) -> None:
+        until = self.now + seconds
         self.slept.append(seconds)
-        self.now += seconds
-        await asyncio.sleep(0)
+        await (asyncio.sleep(0) if self._frozen is None else self._frozen.wait())
+        self.now = max(self.now, until)
 
     def monotonic(self) -> float:
         return self.now

@@ -17,6 +17,8 @@ _TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 _FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
 _DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:ns|us|\u00b5s|ms|s|m|h))+")
 _DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ns|us|\u00b5s|ms|s|m|h)")
+_LONGEST_S = 2**63 / 1e9
+"""Go's durations are 64 bits of nanoseconds, some 292 years."""
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "\u00b5s": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -68,6 +70,8 @@ def duration(text: str) -> float:
     seconds = sum(float(number) * _SECONDS[unit] for number, unit in _DURATION_PART.findall(text))
     if seconds <= 0:
         raise argparse.ArgumentTypeError(f"{text!r} is no time at all")
+    if seconds >= _LONGEST_S:
+        raise argparse.ArgumentTypeError(f"{text[:64]!r} is too long a time")
     return seconds
 
 

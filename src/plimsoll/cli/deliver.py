@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import stat
 from typing import Self
 
@@ -16,8 +17,6 @@ class Delivery:
         self._descriptor = descriptor
         self._name = name
         self._owned = owned
-        self._regular = owned and stat.S_ISREG(os.fstat(descriptor).st_mode)
-        self._written = 0
 
     @classmethod
     def to(cls, path: str | None) -> Self:
@@ -36,12 +35,30 @@ class Delivery:
         done = 0
         try:
             while done < len(data):
-                done += os.write(self._descriptor, data[done:])
+                done += self._write_some(data[done:])
         except OSError as error:
-            if done and self._regular:
-                os.ftruncate(self._descriptor, self._written)
+            self._take_back(done)
             raise DeliveryError(f"{self._name}: {error.strerror}: what follows could not be written") from error
-        self._written += done
+
+    def _write_some(self, data: memoryview) -> int:
+        while True:
+            try:
+                return os.write(self._descriptor, data)
+            except BlockingIOError:
+                # Another holder of this pipe or terminal made it non-blocking; it is full, so wait as write() would.
+                waiting = select.poll()
+                waiting.register(self._descriptor, select.POLLOUT)
+                waiting.poll()
+
+    def _take_back(self, count: int) -> None:
+        """Cut the ``count`` bytes of a broken line off again: in a file, and where nobody has written after us."""
+        found = os.fstat(self._descriptor)
+        if count == 0 or not stat.S_ISREG(found.st_mode):
+            return
+        end = os.lseek(self._descriptor, 0, os.SEEK_CUR)
+        if found.st_size == end:
+            os.ftruncate(self._descriptor, end - count)
+            os.lseek(self._descriptor, end - count, os.SEEK_SET)
 
     def close(self) -> None:
         """Give the file back; raises DeliveryError where the system only now says that it could not be written."""

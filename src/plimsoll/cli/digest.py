@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from plimsoll import limits
 from plimsoll.cli.arguments import Parser
 from plimsoll.native import sha256_files
 from plimsoll.report.escape import printable
@@ -31,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     failed = False
     for path, result in zip(files, _hash_all(files), strict=True):
         if isinstance(result, bytes):
-            sys.stdout.write(f"sha256:{result.hex()}  {path}\n")
+            sys.stdout.write(f"sha256:{result.hex()}  {printable(path, limit=limits.REFERENCE_CHARS)}\n")
         else:
             failed = True
             sys.stderr.write(f"plimsoll: {printable(path)}: {result.strerror or result}\n")

@@ -30,7 +30,7 @@ class TextFormat:
 
     ordered = True
 
-    def __init__(self, write: Write, *, policy: str, backend: str) -> None:
+    def __init__(self, write: Write, *, policy: str, backend: str) -> None:  # noqa: ARG002  # as its siblings
         self._write = write
 
     def verdict(self, verdict: Verdict) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -22,7 +23,9 @@ _GLOBAL_WITH_VALUE: Final = frozenset(
     {"--policy", "--registries.d", "--registries-conf", "--command-timeout", "--tmpdir", "--user-agent-prefix"}
     | {"--override-arch", "--override-os", "--override-variant"}
 )
-_USAGE: Final = "usage: plimsoll [GLOBAL OPTIONS] COMMAND [OPTIONS]\n\nplimsoll verifies container images.\n\ncommands:\n"
+_USAGE: Final = (
+    "usage: plimsoll [GLOBAL OPTIONS] COMMAND [OPTIONS]\n\nplimsoll verifies container images.\n\ncommands:\n"
+)
 
 
 class Command(Protocol):
@@ -37,13 +40,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
     try:
-        return _dispatch(words)
+        code = _dispatch(words)
+        sys.stdout.flush()
     except PlimsollError as error:
         return _complain(str(error))
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        return 1
+    except OSError as error:
+        return _unprinted(error)
+    return code
 
 
 def _dispatch(words: list[str]) -> int:
@@ -79,6 +84,12 @@ def _without_command(leading: list[str]) -> int:
     if any(word in ("-v", "--version") for word in leading):
         return import_module("plimsoll.cli.version").run(None)  # type: ignore[no-any-return]  # as Command.run
     raise UsageError("no command is given; try plimsoll --help")
+
+
+def _unprinted(error: OSError) -> int:
+    """Stdout could not take it: say so once; Python would try again at its end, with a traceback and exit 120."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return 1 if isinstance(error, BrokenPipeError) else _complain(error.strerror or str(error))
 
 
 def _complain(message: str) -> int:

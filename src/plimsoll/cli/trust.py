@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Mapping
 from typing import Final, get_args
 
 from plimsoll.cli.arguments import Parser, count, pair
@@ -43,10 +44,14 @@ _POLICY: Final = {
 def add_trust_arguments(parser: Parser) -> None:
     """The options that say who is trusted."""
     parser.add_argument("--policy", metavar="FILE", help="a containers policy.json instead of the one that is found")
-    parser.add_argument("--registries.d", dest="registries_d", metavar="DIR", help="the folder that says where signatures are")
+    parser.add_argument(
+        "--registries.d", dest="registries_d", metavar="DIR", help="the folder that says where signatures are"
+    )
     parser.add_boolean("--insecure-policy", help="accept every image; nothing is verified")
     parser.add_boolean("--require-signed", help="reject images for which the policy verifies no signature")
-    parser.add_argument("--key", action="append", default=[], metavar="FILE", help="trust this public key; again: any of them")
+    parser.add_argument(
+        "--key", action="append", default=[], metavar="FILE", help="trust this public key; again: any of them"
+    )
     parser.add_argument("--trusted-root", metavar="FILE", help="a sigstore trusted_root.json")
     parser.add_boolean("--insecure-ignore-tlog", help="demand no transparency-log entry")
     parser.add_boolean("--insecure-ignore-sct", help="demand no certificate timestamp (a key has none)")
@@ -54,11 +59,19 @@ def add_trust_arguments(parser: Parser) -> None:
         "--signature-digest-algorithm", choices=get_args(HashName), help="what the payload was hashed with (sha256)"
     )
     parser.add_argument(
-        "-a", "--annotations", dest="annotation", action="append", default=[], type=pair, metavar="KEY=VALUE",
+        "-a",
+        "--annotations",
+        dest="annotation",
+        action="append",
+        default=[],
+        type=pair,
+        metavar="KEY=VALUE",
         help="the signature must carry this; again: all of them",
     )
     parser.add_argument("--threshold", type=count, metavar="N", help="so many distinct keys must have signed (1)")
-    parser.add_boolean("--offline", help="no connection but to registries and their token services (there is none other yet)")
+    parser.add_boolean(
+        "--offline", help="no connection but to registries and their token services (there is none other yet)"
+    )
     for name, option in _NOT_BUILT.items():
         parser.add_argument(option, dest=name, metavar="VALUE", help=argparse.SUPPRESS)
 
@@ -68,16 +81,21 @@ def trust_of(arguments: argparse.Namespace) -> tuple[Policy, TrustRoot | None]:
     for name, option in _NOT_BUILT.items():
         if getattr(arguments, name) is not None:
             raise UsageError(f"{option} is not built yet, so nothing can be verified with it")
-    ad_hoc = [option for name, option in _AD_HOC.items() if getattr(arguments, name)]
-    by_policy = [option for name, option in _POLICY.items() if getattr(arguments, name)]
+    ad_hoc = _given(arguments, _AD_HOC)
+    by_policy = _given(arguments, _POLICY)
     if ad_hoc and not arguments.key:
         raise UsageError(f"{ad_hoc[0]} says how to trust a key, and no --key is given")
     if arguments.key and by_policy:
         raise UsageError(f"--key and {by_policy[0]} exclude each other: trust keys, or follow a policy")
-    if arguments.insecure_policy and (arguments.require_signed or arguments.policy):
+    if arguments.insecure_policy and (arguments.require_signed or arguments.policy is not None):
         raise UsageError("--insecure-policy excludes --require-signed and --policy")
     root = None if arguments.trusted_root is None else _root(arguments.trusted_root)
     return (_keys(arguments) if arguments.key else _policy(arguments)), root
+
+
+def _given(arguments: argparse.Namespace, options: Mapping[str, str]) -> list[str]:
+    # An empty text is given: `--policy "$UNSET"` must not fall through to another policy in silence.
+    return [option for name, option in options.items() if getattr(arguments, name) not in (None, False, [])]
 
 
 def _root(path: str) -> TrustRoot:

@@ -7,7 +7,8 @@ import logging
 import os
 import sys
 from contextlib import ExitStack
-from typing import BinaryIO, Final
+from pathlib import Path
+from typing import Any, BinaryIO, Final
 
 from plimsoll.cli.arguments import Parser, count, count_or_none, duration, rate
 from plimsoll.cli.trust import add_trust_arguments, trust_of
@@ -23,6 +24,7 @@ from plimsoll.model.settings import (
     Settings,
 )
 from plimsoll.pipeline.intake import parse_repository
+from plimsoll.report.escape import printable
 
 USAGE = "plimsoll verify [OPTIONS] [IMAGE...]"
 _LAYERS: Final = ("none", "digest")
@@ -31,20 +33,50 @@ _FORMATS: Final = ("text", "json", "jsonl")
 
 def add_arguments(parser: Parser) -> None:
     """The options of ``verify``."""
-    parser.add_argument("images", nargs="*", metavar="IMAGE", help="docker://, oci:PATH[:REF], oci:PATH@DIGEST, oci-archive:, dir:")
-    parser.add_argument("--from", dest="lists", action="append", default=[], metavar="FILE", help="one reference a line; - is stdin; may be given again")
+    parser.add_argument(
+        "images", nargs="*", metavar="IMAGE", help="docker://, oci:PATH[:REF], oci:PATH@DIGEST, oci-archive:, dir:"
+    )
+    parser.add_argument(
+        "--from",
+        dest="lists",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="one reference a line; - is stdin; may be given again",
+    )
     parser.add_boolean("--all-tags", help="each IMAGE names a repository: verify all its tags")
     parser.add_argument("--tags", action="append", default=[], metavar="GLOB", help="of these only the tags that match")
     add_trust_arguments(parser)
     _add_access_arguments(parser)
-    parser.add_argument("--layers", choices=_LAYERS, default="none", help="digest: fetch and hash every blob too (none)")
-    parser.add_argument("--platform", metavar="all|host|OS/ARCH[/VARIANT]", help="judge instances of an index instead of the index")
-    parser.add_argument("-j", "--concurrency", type=count, default=DEFAULT_CONCURRENCY, metavar="N", help=f"images in flight ({DEFAULT_CONCURRENCY})")
-    parser.add_argument("--retry-times", type=count_or_none, default=DEFAULT_RETRIES, metavar="N", help=f"tries after the first of each request ({DEFAULT_RETRIES})")
-    parser.add_argument("--timeout", type=duration, default=DEFAULT_TIMEOUT_S, metavar="DURATION", help="for each request (30s)")
+    parser.add_argument(
+        "--layers", choices=_LAYERS, default="none", help="digest: fetch and hash every blob too (none)"
+    )
+    parser.add_argument(
+        "--platform", metavar="all|host|OS/ARCH[/VARIANT]", help="judge instances of an index instead of the index"
+    )
+    parser.add_argument(
+        "-j",
+        "--concurrency",
+        type=count,
+        default=DEFAULT_CONCURRENCY,
+        metavar="N",
+        help=f"images in flight ({DEFAULT_CONCURRENCY})",
+    )
+    parser.add_argument(
+        "--retry-times",
+        type=count_or_none,
+        default=DEFAULT_RETRIES,
+        metavar="N",
+        help=f"tries after the first of each request ({DEFAULT_RETRIES})",
+    )
+    parser.add_argument(
+        "--timeout", type=duration, default=DEFAULT_TIMEOUT_S, metavar="DURATION", help="for each request (30s)"
+    )
     parser.add_argument("--req-per-sec", type=rate, metavar="N", help="requests a second to each registry at most")
     parser.add_boolean("--fail-fast", help="stop at the first image that is not accepted")
-    parser.add_argument("--format", choices=_FORMATS, default="text", help="text, json (input order) or jsonl (as they fall)")
+    parser.add_argument(
+        "--format", choices=_FORMATS, default="text", help="text, json (input order) or jsonl (as they fall)"
+    )
     parser.add_argument("--output", metavar="FILE", help="write the verdicts here instead of stdout")
     parser.add_argument("--progress", choices=("auto", "bar", "plain", "none"), default="auto", help="on stderr (auto)")
     parser.add_boolean("-q", "--quiet", help="print no verdicts, only the exit code tells")
@@ -52,11 +84,17 @@ def add_arguments(parser: Parser) -> None:
 
 
 def _add_access_arguments(parser: Parser) -> None:
-    parser.add_argument("--authfile", default=os.environ.get("REGISTRY_AUTH_FILE"), metavar="FILE", help="credentials (auth.json)")
+    parser.add_argument(
+        "--authfile", default=os.environ.get("REGISTRY_AUTH_FILE"), metavar="FILE", help="credentials (auth.json)"
+    )
     parser.add_argument("--creds", metavar="USER[:PASS]", help="for the registry of the first docker reference only")
-    parser.add_argument("--cert-dir", metavar="DIR", help="*.crt to trust, X.cert and X.key to show, for every registry")
+    parser.add_argument(
+        "--cert-dir", metavar="DIR", help="*.crt to trust, X.cert and X.key to show, for every registry"
+    )
     parser.add_boolean("--tls-verify", default=None, help="false: accept any certificate, and plain HTTP")
-    parser.add_argument("--auth-realm", action="append", default=[], metavar="HOST", help="credentials may go to this token service too")
+    parser.add_argument(
+        "--auth-realm", action="append", default=[], metavar="HOST", help="credentials may go to this token service too"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -86,9 +124,21 @@ def run(arguments: argparse.Namespace) -> int:
         )
 
 
+class _EscapingFormatter(logging.Formatter):
+    """What a message quotes may come from a registry: it reaches the terminal escaped, and as one line."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # logging's name
+        """The record in one line."""
+        return printable(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802  # logging's name and type
+        """The traceback, line by line."""
+        return "\n".join([printable(line) for line in super().formatException(ei).splitlines()])
+
+
 def _configure_logging(*, debug: bool) -> None:
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(_EscapingFormatter("%(levelname)s %(name)s: %(message)s"))
     logger = logging.getLogger("plimsoll")
     logger.handlers[:] = [handler]
     logger.setLevel(logging.DEBUG if debug else logging.WARNING)
@@ -116,10 +166,9 @@ def _check_ambiguity(image: str) -> None:
 
 
 def _open_list(path: str) -> BinaryIO:
-    if path == "-":
-        return os.fdopen(os.dup(0), "rb")
     try:
-        return open(path, "rb")  # noqa: SIM115  # closed by the caller's ExitStack
+        # Closed by the caller's ExitStack.
+        return os.fdopen(os.dup(0), "rb") if path == "-" else Path(path).open("rb")
     except OSError as error:
         raise ConfigError(f"--from {path}: {error.strerror}") from error
 

@@ -77,15 +77,16 @@ class _Run:
     async def run(self) -> int:
         """Verify everything, print everything, say how it ended."""
         order = self._order
-        delivery = Delivery.to(order.output)
-        try:
-            async with Verifier(order.policy, trust=order.trust, settings=order.settings) as verifier:
+        async with Verifier(order.policy, trust=order.trust, settings=order.settings) as verifier:
+            # Opened last: what is wrong with the order must not empty the report of an earlier run.
+            delivery = Delivery.to(order.output)
+            try:
                 printer = FORMATS[order.format](
                     _drop if order.quiet else delivery.write, policy=order.policy.digest, backend=native.BACKEND
                 )
                 return await self._deliver(verifier, printer)
-        finally:
-            delivery.close()
+            finally:
+                delivery.close()
 
     async def _deliver(self, verifier: Verifier, printer: Format) -> int:
         try:
@@ -131,12 +132,8 @@ class _Run:
                     printer.verdict(verdict)
                     self._summary.add(verdict)
                     progress.update(self._summary)
-                    if self._order.fail_fast and verdict.outcome is not Outcome.ACCEPTED:
-                        return
         except asyncio.CancelledError:
-            if not self._interrupted:
-                raise
-            task.uncancel()
+            self._resume(task)
         finally:
             progress.close()
             loop.remove_signal_handler(signal.SIGINT)
@@ -146,35 +143,59 @@ class _Run:
         self._interrupted = True
         task.cancel()
 
+    def _resume(self, task: asyncio.Task[object]) -> None:
+        """Go on after an interruption, to print what was reached; raises where the cancellation is somebody else's."""
+        if not self._interrupted:
+            raise asyncio.CancelledError
+        while task.uncancel():
+            pass
+
     async def _verdicts(self, verifier: Verifier, *, ordered: bool) -> AsyncGenerator[Verdict, None]:
-        entries = self._counted(self._entries(verifier))
         window = OrderedWindow(WINDOW)
-        found = verifier.verify_many(window.gate(entries) if ordered else entries)
-        async with aclosing(found):
-            async for verdict in window.order(found, position=_position) if ordered else found:
+        async with aclosing(self._counted(verifier)) as entries:
+            async with aclosing(verifier.verify_many(window.gate(entries) if ordered else entries)) as found:
+                results = self._until_cut(found)
+                async for verdict in window.order(results, position=_position) if ordered else results:
+                    yield verdict
+
+    async def _until_cut(self, found: AsyncIterator[Verdict]) -> AsyncIterator[Verdict]:
+        """``found`` until it ends, or until Ctrl-C or ``--fail-fast`` ends it: before they are put into order, so that
+
+        neither waits for a slow image, and verdicts that wait for their turn are printed all the same.
+        """
+        try:
+            async for verdict in found:
                 yield verdict
+                if self._order.fail_fast and verdict.outcome is not Outcome.ACCEPTED:
+                    return
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            assert task is not None
+            self._resume(task)
 
-    async def _counted(self, entries: AsyncIterator[Entry]) -> AsyncIterator[Entry]:
-        async for entry in entries:
-            self._read += 1
-            yield entry
+    async def _counted(self, verifier: Verifier) -> AsyncGenerator[Entry, None]:
+        async with aclosing(self._texts()) as texts, aclosing(self._entries(verifier, texts)) as entries:
+            async for entry in entries:
+                self._read += 1
+                yield entry
 
-    async def _entries(self, verifier: Verifier) -> AsyncIterator[Entry]:
-        texts = self._texts()
+    async def _entries(self, verifier: Verifier, texts: AsyncIterator[str]) -> AsyncGenerator[Entry, None]:
         if not self._order.all_tags:
             async for text in texts:
                 yield read_entry(text)
             return
         self._tags = TagExpansion(verifier.tags, patterns=self._order.tag_patterns)
-        async for entry in self._tags.expand(texts):
-            yield entry
+        async with aclosing(self._tags.expand(texts)) as entries:
+            async for entry in entries:
+                yield entry
 
-    async def _texts(self) -> AsyncIterator[str]:
+    async def _texts(self) -> AsyncGenerator[str, None]:
         for image in self._order.images:
             yield image
         for stream in self._order.lists:
-            async for text in lines_of(stream):
-                yield text
+            async with aclosing(lines_of(stream)) as lines:
+                async for text in lines:
+                    yield text
 
     def _total(self) -> int | None:
         return None if self._order.lists or self._order.all_tags else len(self._order.images)

@@ -16,7 +16,6 @@ from plimsoll import limits
 from plimsoll.errors import InvalidReferenceError, LimitExceededError, MalformedManifestError, UnsupportedError
 from plimsoll.model.descriptor import (
     DOCKER_CONFIG,
-    DOCKER_LIST,
     DOCKER_MANIFEST,
     INDEX_TYPES,
     MANIFEST_TYPES,
@@ -38,7 +37,7 @@ _NO_ANNOTATIONS: Final[Mapping[str, str]] = {}
 
 @dataclass(frozen=True, kw_only=True)
 class RawManifest:
-    """The bytes of a manifest or index as served; ``content_type`` is the reply's, without parameters, None for files."""
+    """The bytes of a manifest or index as served; ``content_type`` is the reply's, None for files."""
 
     data: bytes
     content_type: str | None = None
@@ -108,7 +107,9 @@ def _media_type(fields: ManifestFields, content_type: str | None) -> str:
     if served in _NO_CLAIM:
         kind = written if written is not None else _guess(fields)
     elif written is not None and written != served:
-        raise MalformedManifestError(f"the manifest says mediaType {written[:160]!r}, its Content-Type {served[:160]!r}")
+        raise MalformedManifestError(
+            f"the manifest says mediaType {written[:160]!r}, its Content-Type {served[:160]!r}"
+        )
     else:
         kind = served
     if kind not in MANIFEST_TYPES | INDEX_TYPES | SCHEMA1_TYPES:
@@ -131,7 +132,9 @@ def _refuse_foreign(fields: ManifestFields, foreign: frozenset[str], kind: str) 
     names = {name.lower() for name in foreign}
     found = [member for member in fields.members if member.lower() in names]
     if found:
-        raise MalformedManifestError(f"a document of type {kind} also has {found[0]!r}: two readers could see two images")
+        raise MalformedManifestError(
+            f"a document of type {kind} also has {found[0]!r}: two readers could see two images"
+        )
 
 
 def _manifest(fields: ManifestFields, kind: str) -> Manifest:

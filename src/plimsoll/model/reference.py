@@ -37,7 +37,8 @@ _BARE_HEX = re.compile(r"[a-f0-9]{64}", re.ASCII)
 _PART = r"[A-Za-z0-9]+(?:(?:--|[-._:@+])[A-Za-z0-9]+)*"
 _LAYOUT_NAME = re.compile(rf"{_PART}(?:/{_PART})*", re.ASCII)
 _PINNED_PATH = re.compile(r"(?s)(.+)@(sha256|sha384|sha512)")
-_ATTACHMENT_TAG = re.compile(r"[a-z0-9]+-[a-f0-9]{32,}(?:\.(?:sig|att|sbom))?", re.ASCII)
+# Algorithms by name: `main-GITSHA` is an image's tag and must be verified. From 64 digits: the OCI fallback tag cuts there.
+_ATTACHMENT_TAG = re.compile(r"sha(?:256|384|512)-[a-f0-9]{64,128}(?:\.(?:sig|att|sbom))?", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -180,7 +181,9 @@ def _parse_in_transport(transport: str, rest: str, text: str) -> Reference:
     match transport:
         case "docker":
             if not rest.startswith("//"):
-                raise InvalidReferenceError(f"{text!r}: write docker://{rest} for the image, docker://{text} for one named so")
+                raise InvalidReferenceError(
+                    f"{text!r}: write docker://{rest} for the image, docker://{text} for one named so"
+                )
             return parse_docker_reference(rest[2:])
         case "oci":
             return _parse_layout(rest, text)
@@ -244,7 +247,9 @@ def split_docker_reference(text: str) -> tuple[str, str, str | None, Digest | No
         hint = "; repository names are lower case" if path != path.lower() else ""
         raise InvalidReferenceError(f"{text!r}: {path!r} is no repository path{hint}")
     if len(domain) + 1 + len(path) > limits.REPOSITORY_CHARS:
-        raise InvalidReferenceError(f"{text[:160]!r}: a repository name has at most {limits.REPOSITORY_CHARS} characters")
+        raise InvalidReferenceError(
+            f"{text[:160]!r}: a repository name has at most {limits.REPOSITORY_CHARS} characters"
+        )
     if tag is not None and not is_tag(tag):
         raise InvalidReferenceError(f"{text!r}: {tag[:160]!r} is outside the tag grammar")
     return domain, path, tag, None if digest is None else Digest.parse(digest)

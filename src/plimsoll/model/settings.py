@@ -28,7 +28,7 @@ class TLSSettings:
     """How one host is spoken to.
 
     ``verify`` False allows an unproven certificate and plain HTTP. ``credentials_over_http`` says whether credentials
-    may go over plain HTTP there (cli.md, "Credentials"). ``cert_dir`` holds ``*.crt`` and client pairs ``X.cert``, ``X.key``.
+    may go over plain HTTP there. ``cert_dir`` holds ``*.crt`` and client pairs ``X.cert``, ``X.key``.
     """
 
     verify: bool = True

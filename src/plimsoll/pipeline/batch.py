@@ -13,7 +13,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class _Failure:
-    """What ends the run early: an error of the input's own, or a fault of ours."""
+    """What ends the run early: the input's own error, a fault of ours, or a cancellation that is not the run's."""
 
     error: BaseException
 
@@ -22,7 +22,7 @@ class _End:
     """One worker has found the input empty."""
 
 
-async def iterate(items: Iterable[Item] | AsyncIterable[Item]) -> AsyncIterator[Item]:
+async def iterate(items: Iterable[Item] | AsyncIterable[Item]) -> AsyncGenerator[Item, None]:
     """Either kind of iterable, pulled one item at a time."""
     if isinstance(items, AsyncIterable):
         async for item in items:
@@ -33,46 +33,59 @@ async def iterate(items: Iterable[Item] | AsyncIterable[Item]) -> AsyncIterator[
 
 
 class _Run(Generic[Item, Result]):
-    """Workers over one shared input; ``slots`` counts what is in flight or finished and not yet taken."""
+    """Workers over one shared input; ``slots`` counts what is in flight or finished and not yet taken.
+
+    Each worker that finds an item starts the next: a concurrency far above the number of items costs nothing.
+    """
 
     def __init__(
         self, work: Callable[[Item, int], Awaitable[Result]], items: AsyncIterator[Item], *, concurrency: int
     ) -> None:
         self._work = work
         self._items = items
+        self._concurrency = concurrency
         self._slots = asyncio.Semaphore(concurrency)
         self._turn = asyncio.Lock()
         self._position = 0
         self._exhausted = False
+        self.workers: list[asyncio.Task[None]] = []
         self.finished: asyncio.Queue[Result | _Failure | _End] = asyncio.Queue()
 
     def taken(self) -> None:
         """One result has left the run: another item may enter."""
         self._slots.release()
 
-    async def worker(self) -> None:
+    def start_worker(self) -> None:
+        """One worker more, where the concurrency allows it and the input may have more."""
+        if len(self.workers) < self._concurrency and not self._exhausted:
+            self.workers.append(asyncio.create_task(self._worker()))
+
+    async def _worker(self) -> None:
         """Take item after item until there is none."""
         try:
-            async for item, position in self._take():
-                self.finished.put_nowait(await self._work(item, position))
+            while (taken := await self._take()) is not None:
+                self.start_worker()
+                self.finished.put_nowait(await self._work(*taken))
             self._slots.release()  # wakes the next worker that waits, to find the input empty too
             self.finished.put_nowait(_End())
-        except Exception as error:  # noqa: BLE001  # raised again where the results are taken
+        except BaseException as error:
+            # Raised again where the results are taken; nobody may wait for ever for a worker that is gone.
             self.finished.put_nowait(_Failure(error))
+            if not isinstance(error, Exception):
+                raise
 
-    async def _take(self) -> AsyncIterator[tuple[Item, int]]:
-        while True:
-            await self._slots.acquire()
-            async with self._turn:
-                if self._exhausted:
-                    return
-                try:
-                    item = await anext(self._items)
-                except StopAsyncIteration:
-                    self._exhausted = True
-                    return
-                position, self._position = self._position, self._position + 1
-            yield item, position
+    async def _take(self) -> tuple[Item, int] | None:
+        await self._slots.acquire()
+        async with self._turn:
+            if self._exhausted:
+                return None
+            try:
+                item = await anext(self._items)
+            except StopAsyncIteration:
+                self._exhausted = True
+                return None
+            position, self._position = self._position, self._position + 1
+            return item, position
 
 
 async def run_many(
@@ -80,29 +93,32 @@ async def run_many(
 ) -> AsyncGenerator[Result, None]:
     """Results of ``work(item, position)`` as they finish; closing it cancels what is in flight.
 
-    Raises ValueError for a concurrency below 1, and whatever the input's own iteration raises.
+    Raises ValueError for a concurrency below 1, whatever the input's own iteration or ``work`` raises, and RuntimeError
+    where something else than this run cancelled an item's work.
     """
     if concurrency < 1:
         raise ValueError("a concurrency is at least 1")
     source = iterate(items)
     run = _Run(work, source, concurrency=concurrency)
-    workers = [asyncio.create_task(run.worker()) for _ in range(concurrency)]
+    run.start_worker()
     try:
-        running = concurrency
-        while running:
+        ended = 0
+        while ended < len(run.workers):
             match await run.finished.get():
                 case _End():
-                    running -= 1
+                    ended += 1
+                case _Failure(error=asyncio.CancelledError() as error):
+                    raise RuntimeError("the work on an item was cancelled, and not by this run") from error
                 case _Failure(error=error):
                     raise error
                 case result:
                     run.taken()
                     yield result
     finally:
-        for task in workers:
+        for task in run.workers:
             task.cancel()
-        await asyncio.gather(*workers, return_exceptions=True)
-        await source.aclose()  # type: ignore[attr-defined]  # iterate() is an async generator
+        await asyncio.gather(*run.workers, return_exceptions=True)
+        await source.aclose()
 
 
 class OrderedWindow:

@@ -20,7 +20,8 @@ Result = TypeVar("Result")
 class Batcher(Generic[Item, Result]):
     """Runs ``work`` over lists of at most ``most`` items, at most ``workers`` lists at a time.
 
-    ``work`` gives one result an item, in order, and does not raise; should it, every item of the list gets the error.
+    ``work`` gives one result an item, in order, and does not raise; should it, every item of the list gets the error,
+    as it does where the executor takes no more work.
     """
 
     def __init__(
@@ -51,9 +52,14 @@ class Batcher(Generic[Item, Result]):
             batch = [pair for pair in batch if not pair[1].cancelled()]
             if not batch:
                 continue
+            futures = [future for _, future in batch]
+            try:
+                done = loop.run_in_executor(self._executor, self._work, [item for item, _ in batch])
+            except RuntimeError as error:  # the executor was shut down under a caller who still waits
+                _fail(futures, error)
+                continue
             self._running += 1
-            done = loop.run_in_executor(self._executor, self._work, [item for item, _ in batch])
-            done.add_done_callback(partial(self._deliver, loop, [future for _, future in batch]))
+            done.add_done_callback(partial(self._deliver, loop, futures))
 
     def _deliver(
         self,
@@ -66,12 +72,18 @@ class Batcher(Generic[Item, Result]):
             for future in futures:
                 future.cancel()
         elif (error := done.exception()) is not None:
-            for future in futures:
-                if not future.done():
-                    future.set_exception(error)
+            _fail(futures, error)
+        elif len(results := done.result()) != len(futures):
+            _fail(futures, RuntimeError(f"{len(results)} results for {len(futures)} items"))
         else:
-            for future, result in zip(futures, done.result(), strict=True):
+            for future, result in zip(futures, results, strict=True):
                 if not future.done():
                     future.set_result(result)
         if self._waiting:
             self._flush(loop)
+
+
+def _fail(futures: list[asyncio.Future[Result]], error: BaseException) -> None:
+    for future in futures:
+        if not future.done():
+            future.set_exception(error)

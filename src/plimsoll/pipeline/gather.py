@@ -20,6 +20,7 @@ from plimsoll.errors import (
 from plimsoll.model.descriptor import Descriptor
 from plimsoll.model.evidence import Absent, Answer, Attachment, Failed, Found, Needs, Place, TagPlace
 from plimsoll.model.manifest import Manifest, parse_manifest
+from plimsoll.model.reference import is_tag
 from plimsoll.model.verdict import Reason
 from plimsoll.transport.base import Source
 
@@ -30,6 +31,8 @@ async def gather(source: Source, needs: Needs) -> Mapping[Place, Answer]:
 
 
 async def _ask(source: Source, place: TagPlace) -> Answer:
+    if source.location.docker is not None and not is_tag(place.tag):
+        return Absent()  # `sha512-HEX.sig` is longer than a tag may be: no registry can have it
     try:
         raw = await source.manifest_by_tag(place.tag)
     except NotFoundError:
@@ -55,21 +58,20 @@ def _listed(manifest: object, place: TagPlace) -> tuple[Descriptor, ...]:
 
 async def _attachments(source: Source, place: TagPlace, layers: tuple[Descriptor, ...]) -> Found:
     """Read what the place lists, all of it; one that cannot be had does not hide the others."""
-    distinct = tuple({layer.digest: layer for layer in layers}.values())
+    # By digest and size: of two layers of one digest that claim different sizes one is wrong, and only that one fails.
+    distinct = {(layer.digest, layer.size): layer for layer in layers}
     if len(distinct) == 1:  # the common case needs no task
-        read = {distinct[0].digest: await _read(source, place, distinct[0])}
+        read = {claim: await _read(source, place, layer) for claim, layer in distinct.items()}
     else:
         async with asyncio.TaskGroup() as group:
-            tasks = {layer.digest: group.create_task(_read(source, place, layer)) for layer in distinct}
-        read = {digest: task.result() for digest, task in tasks.items()}
-    return Found(attachments=tuple([_attach(layer, read[layer.digest]) for layer in layers]))
+            tasks = {claim: group.create_task(_read(source, place, layer)) for claim, layer in distinct.items()}
+        read = {claim: task.result() for claim, task in tasks.items()}
+    return Found(attachments=tuple([_attach(layer, read[layer.digest, layer.size]) for layer in layers]))
 
 
 def _attach(layer: Descriptor, read: bytes | Reason) -> Attachment:
     if isinstance(read, Reason):
         return Attachment(descriptor=layer, failure=read)
-    if len(read) != layer.size:  # two layers of one digest that claim different sizes
-        return Attachment(descriptor=layer, failure=Reason(code="digest-mismatch", message=f"{layer.digest} has not {layer.size} bytes"))
     return Attachment(descriptor=layer, data=read)
 
 

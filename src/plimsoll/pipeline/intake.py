@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import BinaryIO, Final
@@ -41,20 +42,30 @@ def read_entry(text: str) -> Entry:
         return Unread(text=text, reason=Reason.of(error))
 
 
-async def lines_of(stream: BinaryIO) -> AsyncIterator[str]:
+async def lines_of(stream: BinaryIO) -> AsyncGenerator[str, None]:
     """The references a file lists: one a line, blank lines and ``#`` comments skipped.
 
     Bytes that are no UTF-8 come as lone surrogates, which no reference has. What follows the cap on a line is dropped
     and the line, too long to be a reference, is refused as one.
     """
-    lines = _file_lines(stream) if stat.S_ISREG(os.fstat(stream.fileno()).st_mode) else _pipe_lines(stream)
-    async for raw in lines:
-        text = raw.decode("utf-8", "surrogateescape").strip()
-        if text and not text.startswith("#"):
-            yield text
+    lines = _pipe_lines(stream) if _is_waited_for(stream.fileno()) else _file_lines(stream)
+    async with aclosing(lines):
+        async for raw in lines:
+            # Only ASCII's white space goes: what Unicode calls a space, a control character say, is no part of a name.
+            line = raw.strip()
+            if not line and len(raw) > _LINE_BYTES:
+                line = raw  # cut, and all that is left are spaces: no blank line
+            if line and not line.startswith(b"#"):
+                yield line.decode("utf-8", "surrogateescape")
 
 
-async def _file_lines(stream: BinaryIO) -> AsyncIterator[bytes]:
+def _is_waited_for(descriptor: int) -> bool:
+    """Whether what is read there comes when somebody writes it; /dev/null, as a file, answers at once."""
+    mode = os.fstat(descriptor).st_mode
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(descriptor)
+
+
+async def _file_lines(stream: BinaryIO) -> AsyncGenerator[bytes, None]:
     while line := stream.readline(_LINE_BYTES + 2):
         rest = line
         while not rest.endswith(b"\n") and (rest := stream.readline(_LINE_BYTES)):
@@ -62,7 +73,7 @@ async def _file_lines(stream: BinaryIO) -> AsyncIterator[bytes]:
         yield line
 
 
-async def _pipe_lines(stream: BinaryIO) -> AsyncIterator[bytes]:
+async def _pipe_lines(stream: BinaryIO) -> AsyncGenerator[bytes, None]:
     """Lines of a pipe or terminal without a thread: Ctrl-C must not wait for one that blocks in read()."""
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=_LINE_BYTES)
@@ -71,6 +82,8 @@ async def _pipe_lines(stream: BinaryIO) -> AsyncIterator[bytes]:
         while line := await _pipe_line(reader):
             yield line
     finally:
+        # The loop made it non-blocking, and that holds for everybody who has this pipe or terminal open.
+        os.set_blocking(stream.fileno(), True)
         transport.close()
 
 
@@ -92,7 +105,7 @@ async def _pipe_line(reader: asyncio.StreamReader) -> bytes:
             return line
 
 
-TagsOf = Callable[[DockerReference], AsyncIterator[str]]
+TagsOf = Callable[[DockerReference], AsyncGenerator[str, None]]
 
 
 class TagExpansion:
@@ -103,7 +116,7 @@ class TagExpansion:
         self._patterns = patterns
         self.attachments = 0
 
-    async def expand(self, texts: AsyncIterator[str]) -> AsyncIterator[Entry]:
+    async def expand(self, texts: AsyncIterator[str]) -> AsyncGenerator[Entry, None]:
         """One entry a tag; one Unread for a repository that gives none, or cannot be listed."""
         async for text in texts:
             try:
@@ -111,19 +124,21 @@ class TagExpansion:
             except UsageError as error:
                 yield Unread(text=text, reason=Reason.of(error))
                 continue
-            async for entry in self._tags(repository):
-                yield entry
+            async with aclosing(self._tags(repository)) as entries:
+                async for entry in entries:
+                    yield entry
 
-    async def _tags(self, repository: DockerReference) -> AsyncIterator[Entry]:
+    async def _tags(self, repository: DockerReference) -> AsyncGenerator[Entry, None]:
         name = f"docker://{repository.repository}"
         found = False
         try:
-            async for tag in self._tags_of(repository):
-                if is_attachment_tag(tag):
-                    self.attachments += 1
-                elif not self._patterns or any(fnmatchcase(tag, pattern) for pattern in self._patterns):
-                    found = True
-                    yield _tagged(repository, tag)
+            async with aclosing(self._tags_of(repository)) as tags:
+                async for tag in tags:
+                    if is_attachment_tag(tag):
+                        self.attachments += 1
+                    elif not self._patterns or any(fnmatchcase(tag, pattern) for pattern in self._patterns):
+                        found = True
+                        yield _tagged(repository, tag)
         except PlimsollError as error:
             yield Unread(text=name, reason=Reason(code=error.code, message=f"the tags could not be listed: {error}"))
             return

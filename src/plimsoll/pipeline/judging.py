@@ -31,6 +31,6 @@ def internal_error(error: BaseException, *, image: str) -> Judgement:
     _log.debug("internal error while judging %s", image, exc_info=error)
     reason = Reason(
         code="internal-error",
-        message=f"plimsoll failed with {type(error).__name__} and says nothing of this image; please report it (--debug shows where)",
+        message=f"plimsoll itself failed ({type(error).__name__}); please report it, --debug shows where",
     )
     return Judgement(outcome=Outcome.UNDETERMINED, reasons=(reason,))

@@ -23,6 +23,8 @@ _ARCHITECTURES: Final = {
     "s390x": ("s390x", None),
 }
 """``uname -m`` -> Go's GOARCH and variant, as image-index.md uses them."""
+_RUNS_TOO: Final = {"arm": ("v7", "v6", "v5"), "arm64": ("v8",)}
+"""Variants from the most able on: each runs what is built for those after it (as containers/image)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,13 +48,17 @@ class PlatformChoice:
     def choose(self, index: Index) -> tuple[Descriptor, ...]:
         """The entries of one index that are meant; nested indexes always are, as only their content tells."""
         nested = tuple([child for child in index.manifests if child.media_type in INDEX_TYPES])
-        images = [child for child in index.manifests if child.media_type in MANIFEST_TYPES and not _is_attestation(child)]
+        images = [
+            child for child in index.manifests if child.media_type in MANIFEST_TYPES and not _is_attestation(child)
+        ]
         if self.wanted is None:
             return (*images, *nested)
-        fitting = [child for child in images if _fits(child.platform, self.wanted)]
-        # As containers/image: an entry without a variant before one with, else the order of the list.
-        fitting.sort(key=lambda child: child.platform is None or child.platform.variant not in (None, self.wanted and self.wanted.variant))
-        return (*fitting[:1], *(() if fitting else nested))
+        variants = _variants(self.wanted)
+        ranked = [(_rank(child.platform, self.wanted, variants), child) for child in images]
+        fitting = [(rank, child) for rank, child in ranked if rank is not None]
+        if not fitting:
+            return nested
+        return (min(fitting, key=lambda pair: pair[0])[1],)  # min() keeps to the order of the list among equals
 
 
 def host_platform() -> Platform:
@@ -66,10 +72,21 @@ def _is_attestation(child: Descriptor) -> bool:
     return child.platform is not None and child.platform.os == "unknown" and child.platform.architecture == "unknown"
 
 
-def _fits(offered: Platform | None, wanted: Platform) -> bool:
+def _variants(wanted: Platform) -> tuple[str | None, ...]:
+    """The variants that will do, the best first (containers/image, internal/pkg/platform)."""
+    known = _RUNS_TOO.get(wanted.architecture or "", ())
+    if wanted.variant is None:
+        return (None, *known)
+    if wanted.variant in known:
+        return (*known[known.index(wanted.variant) :], None)
+    return (wanted.variant, None)
+
+
+def _rank(offered: Platform | None, wanted: Platform, variants: tuple[str | None, ...]) -> int | None:
     if offered is None or (offered.os, offered.architecture) != (wanted.os, wanted.architecture):
-        return False
-    return wanted.variant is None or offered.variant in (None, wanted.variant)
+        return None
+    variant = offered.variant or None  # Go writes and reads an absent variant as ""
+    return variants.index(variant) if variant in variants else None
 
 
 async def find_instances(source: Source, index: Index, choice: PlatformChoice) -> tuple[Descriptor, ...]:

@@ -14,8 +14,9 @@ from plimsoll.errors import UnreadableKeyError
 from plimsoll.model.trust import parse_pem_key
 from plimsoll.native import JsonValue, jcs_encode
 from plimsoll.policy.document import parse_policy
+from plimsoll.policy.requirements import AcceptAnything, AdHocKeys, LogDemand
+from plimsoll.policy.requirements import Policy as PolicyDocument
 from plimsoll.signatures.formats import HashName
-from plimsoll.policy.requirements import AcceptAnything, AdHocKeys, LogDemand, Policy as PolicyDocument
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +53,10 @@ class Policy:
 
     @classmethod
     def accept_anything(cls) -> Self:
-        """skopeo's ``--insecure-policy``: every image is accepted, nothing is verified."""
-        document = PolicyDocument(default=(AcceptAnything(),), transports={}, digest="insecure-policy", origin="--insecure-policy")
+        """Skopeo's ``--insecure-policy``: every image is accepted, nothing is verified."""
+        document = PolicyDocument(
+            default=(AcceptAnything(),), transports={}, digest="insecure-policy", origin="--insecure-policy"
+        )
         return cls(document=document, digest="insecure-policy")
 
     @classmethod

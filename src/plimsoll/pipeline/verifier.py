@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from plimsoll.config.access import Access
 from plimsoll.config.auth_file import read_auth_files
@@ -31,9 +31,6 @@ from plimsoll.pipeline.requirements_at import RequirementsAt
 from plimsoll.pipeline.verify import Bench, verify_reference
 from plimsoll.transport.base import Meter
 from plimsoll.transport.opening import Transports
-
-if TYPE_CHECKING:
-    from plimsoll.transport.registry import Registries
 
 JUDGED_AT_ONCE = 64
 """Images a hand-over to the judging threads; more would let one list wait for too long behind another."""
@@ -76,7 +73,9 @@ class Verifier:
         workers = _processors()
         self._threads = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="plimsoll")
         self._bench = Bench(
-            transports=Transports(self._registries),
+            transports=Transports(
+                settings.http, credentials_for=self._access.credentials_for, tls_for=self._access.tls_for
+            ),
             ready_for=requirements.at,
             judges=Batcher(judge_batch, executor=self._threads, workers=workers, most=JUDGED_AT_ONCE),
             hasher=BlobHasher(Batcher(hash_batch, executor=self._threads, workers=workers, most=JUDGED_AT_ONCE)),
@@ -92,10 +91,12 @@ class Verifier:
     ) -> None:
         bench, self._bench = self._bench, None
         threads, self._threads = self._threads, None
-        if bench is not None:
-            await bench.transports.aclose()
-        if threads is not None:
-            threads.shutdown(wait=True, cancel_futures=True)
+        try:
+            if bench is not None:
+                await bench.transports.aclose()
+        finally:
+            if threads is not None:
+                threads.shutdown(wait=True, cancel_futures=True)
 
     async def verify(self, image: str | Entry, *, position: int = 0) -> Verdict:
         """The verdict for one image; a text that is no reference is an undetermined verdict."""
@@ -107,9 +108,7 @@ class Verifier:
             self._access.own_credentials(entry.domain)
         return await verify_reference(bench, entry, position=position)
 
-    def verify_many(
-        self, images: Iterable[str | Entry] | AsyncIterable[str | Entry]
-    ) -> AsyncGenerator[Verdict, None]:
+    def verify_many(self, images: Iterable[str | Entry] | AsyncIterable[str | Entry]) -> AsyncGenerator[Verdict, None]:
         """Verdicts as they finish; ``images`` are pulled no faster than verdicts are taken.
 
         Close it (``contextlib.aclosing``) to cancel what is in flight.
@@ -117,7 +116,7 @@ class Verifier:
         self._entered()
         return run_many(self._verify_at, images, concurrency=self._settings.concurrency)
 
-    async def tags(self, repository: DockerReference) -> AsyncIterator[str]:
+    async def tags(self, repository: DockerReference) -> AsyncGenerator[str, None]:
         """Every tag of a repository, page by page; raises TransportError or ContentError."""
         transports = self._entered().transports
         if self._access is not None:
@@ -143,20 +142,6 @@ class Verifier:
             return None  # ad hoc trust reads attached signatures always
         return read_registries_d(self._settings.registries_d, os.environ)
 
-    def _registries(self) -> Registries:
-        """The way to registries, made when the first docker reference comes: aiohttp is imported only then."""
-        from plimsoll.transport.auth import Authorizer  # noqa: PLC0415
-        from plimsoll.transport.http import HttpClient  # noqa: PLC0415
-        from plimsoll.transport.registry import Registries  # noqa: PLC0415
-
-        assert self._access is not None
-        settings = self._settings.http
-        client = HttpClient(settings, self._access.tls_for)
-        authorizer = Authorizer(
-            client, self._access.credentials_for, auth_realms=settings.auth_realms, monotonic=time.monotonic
-        )
-        return Registries(client, authorizer)
-
 
 def _unread(entry: Unread, *, position: int) -> Verdict:
     return Verdict(image=entry.text, position=position, outcome=entry.reason.outcome, reasons=(entry.reason,))
@@ -177,8 +162,18 @@ def verify(
             found = [verdict async for verdict in verifier.verify_many(references)]
         return sorted(found, key=lambda verdict: verdict.position)
 
+    if _in_running_loop():  # Runner says so too, but only after a coroutine was made that nobody will await
+        raise RuntimeError("plimsoll.verify() waits: inside a running event loop use `async with Verifier(...)`")
     with asyncio.Runner(loop_factory=loop_factory) as runner:
         return runner.run(run())
+
+
+def _in_running_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _processors() -> int:

@@ -16,7 +16,7 @@ from plimsoll.model.digest import Digest
 from plimsoll.model.evidence import Evidence, Needs
 from plimsoll.model.location import Location
 from plimsoll.model.manifest import Index, Manifest, RawManifest, parse_manifest
-from plimsoll.model.reference import DockerReference, Reference
+from plimsoll.model.reference import DockerReference, LayoutReference, Reference
 from plimsoll.model.settings import Layers
 from plimsoll.model.verdict import UNDETERMINED_CODES, Instance, Judgement, Outcome, Reason, Verdict, all_of
 from plimsoll.pipeline.batching import Batcher
@@ -56,6 +56,7 @@ class _Examination:
 
     bench: Bench
     image: str
+    pin: Digest | None
     ready: Ready | None = None
     digest: Digest | None = None
     judged: str | None = None
@@ -65,7 +66,8 @@ class _Examination:
 async def verify_reference(bench: Bench, reference: Reference, *, position: int) -> Verdict:
     """The verdict for one reference; never raises but for cancellation."""
     started = bench.monotonic()
-    seen = _Examination(bench=bench, image=str(reference))
+    pin = reference.digest if isinstance(reference, DockerReference | LayoutReference) else None
+    seen = _Examination(bench=bench, image=str(reference), pin=pin)
     meter = Meter()
     try:
         source = await bench.transports.open(reference)
@@ -103,8 +105,7 @@ def judgement_of(error: PlimsollError) -> Judgement:
 
 async def _examine(seen: _Examination, source: Source) -> Judgement:
     raw = await source.manifest()
-    docker = source.location.docker
-    pin = None if docker is None else docker.digest
+    pin = seen.pin
     seen.digest = pin or raw.digest
     manifest = parse_manifest(raw)
     seen.ready = seen.bench.ready_for(source.location)
@@ -124,9 +125,7 @@ async def _judge_instances(seen: _Examination, source: Source, index: Index, cho
             judgement = await _judge_manifest(seen, source, raw, parse_manifest(raw), child.digest)
         except PlimsollError as error:
             judgement = judgement_of(error)
-        instances.append(
-            Instance(digest=child.digest, platform=str(child.platform or "unknown"), judgement=judgement)
-        )
+        instances.append(Instance(digest=child.digest, platform=str(child.platform or "unknown"), judgement=judgement))
     seen.instances = tuple(instances)
     return _combine_instances(seen.instances)
 
@@ -161,7 +160,7 @@ async def _judge_manifest(
 async def _take_turns(seen: _Examination, source: Source, raw: RawManifest, pin: Digest | None) -> Judgement:
     """Judge, gather what judge needs, judge again."""
     assert seen.ready is not None
-    digests = (raw.digest,) if pin is None or pin == raw.digest else (pin, raw.digest)
+    digests = (raw.digest,) if pin is None or pin == raw.digest else (raw.digest, pin)
     evidence = Evidence(
         image=seen.image, location=source.location, manifest=raw, digests=digests, now_s=seen.bench.now()
     )

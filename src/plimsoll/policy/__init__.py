@@ -1,1 +1,1 @@
-"""Is this image allowed?"""
+"""Is this image allowed? Policies, the requirements they select, and the judgement of evidence by them."""

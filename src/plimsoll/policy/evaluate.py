@@ -35,7 +35,9 @@ def judge(ready: Ready, evidence: Evidence) -> Judgement | Needs:
     if not ready.requirements:
         return _reject("policy-reject", "the policy asks for nothing here, and nothing accepts nothing")
     if ready.require_signed and not any(item.requirement.verifies_signatures for item in ready.requirements):
-        return _reject("policy-reject", f"--require-signed: no requirement of {ready.scope or 'the policy'} verifies a signature")
+        return _reject(
+            "policy-reject", f"--require-signed: no requirement of {ready.scope or 'the policy'} verifies a signature"
+        )
     findings = [_assess(item, ready, evidence) for item in ready.requirements]
     decided = [finding for finding in findings if isinstance(finding, Judgement)]
     if not any(finding.outcome is Outcome.REJECTED for finding in decided):
@@ -76,7 +78,9 @@ def _assess(item: ReadyRequirement, ready: Ready, evidence: Evidence) -> Judgeme
             question = _Question(trust=item.trust, claims=partial(_identified, signed, evidence), threshold=1)
             return _assess_signatures(question, ready, evidence)
         case _:
-            reason = item.trust if isinstance(item.trust, Reason) else Reason(code="unsupported", message="not judged yet")
+            reason = (
+                item.trust if isinstance(item.trust, Reason) else Reason(code="unsupported", message="not judged yet")
+            )
             return Judgement(outcome=Outcome.UNDETERMINED, reasons=(reason,))
 
 
@@ -85,7 +89,7 @@ def _annotated(asked: AdHocKeys, found: VerifiedSignature) -> Reason | None:
         if found.annotations.get(name) != value:
             return Reason(
                 code="identity-mismatch",
-                message=f"a good signature without the annotation {name}={value}: it has {found.annotations.get(name)!r:.160}",
+                message=f"a good signature, but {name} is {found.annotations.get(name)!r:.99} in it, not {value!r:.99}",
             )
     return None
 
@@ -192,7 +196,8 @@ def _unmet(question: _Question, tally: _Tally, ready: Ready, evidence: Evidence)
     unknown = any(reason.outcome is Outcome.UNDETERMINED for reason in tally.failures)
     undecided = unknown or len(tally.keys) + tally.undecided >= question.threshold
     outcome = Outcome.UNDETERMINED if undecided else Outcome.REJECTED
-    if tally.keys or (outcome is Outcome.REJECTED and reasons and all(r.outcome is not outcome for r in reasons)):
+    explained = any(reason.outcome is outcome for reason in reasons)
+    if tally.keys or (reasons and not explained):
         reasons.insert(
             0,
             Reason(
@@ -209,12 +214,15 @@ def _unmet(question: _Question, tally: _Tally, ready: Ready, evidence: Evidence)
 def _none(ready: Ready, evidence: Evidence) -> Reason:
     if not ready.attachments:
         why = (
-            "attached signatures are not looked at: registries.d does not say use-sigstore-attachments: true for this scope"
+            "attached ones are not looked at: registries.d does not say use-sigstore-attachments: true here"
             if evidence.location.docker is not None
-            else f"under a policy.json {evidence.location.transport}: has no attached signatures (as in skopeo); use --key"
+            else f"{evidence.location.transport}: has no attached ones under a policy.json (as in skopeo); use --key"
         )
         return Reason(code="no-signature", message=f"a signature is required; {why}")
-    return Reason(code="no-signature", message="a signature is required, and there is none")
+    return Reason(
+        code="no-signature",
+        message="a signature is required, and no .sig tag lists one (bundles and other formats are not read yet)",
+    )
 
 
 def failure(error: PlimsollError) -> Judgement:

@@ -36,7 +36,7 @@ ReadKey = Callable[[str], bytes]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadyRequirement:
-    """A requirement and the trust it gives; ``trust`` is a Reason where a key could not be had, None where none is used."""
+    """A requirement and the trust it gives: a Reason where a key could not be had, None where none is used."""
 
     requirement: Requirement
     trust: KeyTrust | Reason | None = None

@@ -17,12 +17,11 @@ _WORDS: Final = {
 
 def verdict_lines(verdict: Verdict) -> str:
     """The verdict with what was judged, and a line for each reason and instance below it."""
-    what = verdict.pinned or (f"{verdict.image} {verdict.digest}" if verdict.digest is not None else verdict.image)
-    name = printable(verdict.image)
-    lines = [f"{_WORDS[verdict.outcome]:<13} {name}" + (f"  ({printable(what)})" if what != verdict.image else "")]
-    for signature in verdict.signatures:
-        if signature.verified:
-            lines.append(f"    {signature.format} signature by {signature.key}")
+    lines = [f"{_WORDS[verdict.outcome]:<13} {printable(verdict.image)}"]
+    judged = verdict.pinned or (None if verdict.digest is None else str(verdict.digest))
+    if judged is not None:
+        lines.append(f"    {verdict.judged or 'read'}: {printable(judged)}")
+    lines += [f"    {found.format} signature by {found.key}" for found in verdict.signatures if found.verified]
     lines += [f"    {reason.code}: {printable(reason.message)}" for reason in verdict.reasons]
     for instance in verdict.instances or ():
         lines.append(f"    {printable(instance.platform)} {instance.digest}: {instance.judgement.outcome.value}")
@@ -32,15 +31,15 @@ def verdict_lines(verdict: Verdict) -> str:
 def summary_line(summary: Summary) -> str:
     """What the run came to, in one line."""
     parts = [
-        f"{summary.images} images: {summary.accepted} accepted, {summary.rejected} rejected, "
-        f"{summary.undetermined} undetermined"
+        (
+            f"{summary.images} images: {summary.accepted} accepted, {summary.rejected} rejected, "
+            f"{summary.undetermined} undetermined"
+        )
     ]
     if summary.not_judged:
         parts.append(f"{summary.not_judged} not judged")
     if summary.attachments:
         parts.append(f"{summary.attachments} attachment tags skipped")
     requests = summary.requests / summary.images if summary.images else 0.0
-    parts.append(
-        f"{summary.seconds:.1f} s, {summary.images_per_second:.0f} images/s, {requests:.2f} requests an image"
-    )
+    parts.append(f"{summary.seconds:.1f} s, {summary.images_per_second:.0f} images/s, {requests:.2f} requests an image")
     return "; ".join(parts) + "\n"

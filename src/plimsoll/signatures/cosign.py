@@ -105,7 +105,9 @@ def _names_a_trusted_key(untrusted: UntrustedCosignSignature, trust: KeyTrust) -
     if untrusted.log_entry is None:
         return False
     try:
-        body = decode_base64(parse_log_entry(untrusted.log_entry).body, what="Payload.body", limit=len(untrusted.log_entry))
+        body = decode_base64(
+            parse_log_entry(untrusted.log_entry).body, what="Payload.body", limit=len(untrusted.log_entry)
+        )
         return parse_pem_key(parse_hashedrekord(body).verifier_pem) in trust.keys
     except (SignatureError, UnreadableKeyError):
         return False

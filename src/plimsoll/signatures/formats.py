@@ -19,7 +19,7 @@ Untrusted = TypeVar("Untrusted")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogIgnored:
-    """No log entry is asked for, none is looked at (``--insecure-ignore-tlog``; policy.json without rekorPublicKey...)."""
+    """No log entry is asked for and none is looked at: --insecure-ignore-tlog, or a policy.json without Rekor keys."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

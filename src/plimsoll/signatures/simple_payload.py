@@ -50,7 +50,7 @@ def _members(value: object, names: tuple[str, ...], where: str) -> dict[str, obj
     if not isinstance(value, dict):
         raise PayloadError(f"{where} is no JSON object")
     if set(value) != set(names):
-        odd = sorted(set(value) ^ set(names))[0]
+        odd = min(set(value) ^ set(names))
         raise PayloadError(f"{where} has {'an unknown' if odd in value else 'no'} member {odd!r:.160}")
     return value
 

@@ -116,9 +116,7 @@ def verify_log_entry(
         raise LogProofInvalidError("the log entry is about a signature by another key")
     # 5. The log signed exactly this entry.
     _verify_set(entry, trust)
-    return VerifiedLogEntry(
-        integrated_time_s=entry.integrated_time_s, log_index=entry.log_index, log_id=entry.log_id
-    )
+    return VerifiedLogEntry(integrated_time_s=entry.integrated_time_s, log_index=entry.log_index, log_id=entry.log_id)
 
 
 def signed_entry_bytes(entry: UntrustedLogEntry) -> bytes:

@@ -205,7 +205,7 @@ class HttpClient:
         base = host.base or ""
         asked = host.name + request.path
         location = reply.headers.get("Location")
-        if location is None:
+        if not location:
             raise RegistryError(f"{asked}: a redirect without a Location", status=reply.status)
         scheme, netloc, target = redirect_target(base, request.target, location)
         if scheme == "http" and not host.is_plain and self._tls_for(netloc).verify:

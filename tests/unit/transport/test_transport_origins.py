@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from plimsoll.errors import RegistryError
+from plimsoll.transport.origins import Origin, host_of, is_loopback, may_know, redirect_target
+
+
+@pytest.mark.parametrize(
+    ("realm", "registry"),
+    [
+        ("registry.example.com", "registry.example.com"),
+        ("registry.example.com:5001", "registry.example.com:5000"),
+        ("Registry.Example.COM", "registry.example.com"),
+        ("auth.docker.io", "registry-1.docker.io"),
+        ("docker.io", "registry-1.docker.io"),
+        ("a.b.docker.io", "registry-1.docker.io"),
+        ("auth.example.com.", "registry.example.com"),
+        ("ghcr.io", "ghcr.io"),
+        ("127.0.0.1:5001", "127.0.0.1:5000"),
+        ("[::1]:5001", "[::1]:5000"),
+        ("localhost:1", "localhost:2"),
+    ],
+)
+def test_a_realm_of_the_same_party_may_know(realm, registry):
+    assert may_know(realm, registry=registry, allowed=())
+
+
+@pytest.mark.parametrize(
+    ("realm", "registry"),
+    [
+        ("evil.com", "registry.example.com"),
+        ("evil-example.com", "registry.example.com"),
+        ("example.com.evil.io", "registry.example.com"),
+        ("registry.example.com.evil.io", "registry.example.com"),
+        ("xregistry.example.com.evil.io", "registry.example.com"),
+        ("other.io", "ghcr.io"),
+        ("auth.ghcr.io", "ghcr.io"),
+        ("evil.io", "ghcr.io"),
+        ("io", "ghcr.io"),
+        ("com", "registry.example.com"),
+        ("9.0.0.1", "127.0.0.1:5000"),
+        ("10.0.0.1", "127.0.0.1"),
+        ("1.2.0.1", "9.2.0.1"),
+        ("localhost", "127.0.0.1"),
+        ("127.0.0.1", "localhost"),
+        ("", "registry.example.com"),
+        ("", ""),
+        ("evil", "localhost"),
+        ("[::2]", "[::1]"),
+        ("docker.io.", "registry.io"),
+    ],
+)
+def test_another_partys_realm_may_not(realm, registry):
+    assert not may_know(realm, registry=registry, allowed=())
+
+
+@pytest.mark.parametrize(
+    ("realm", "allowed", "may"),
+    [
+        ("auth.other.net", "auth.other.net", True),
+        ("AUTH.other.net:443", "auth.OTHER.net", True),
+        ("auth.other.net:8443", "auth.other.net", True),
+        ("auth.other.net:8443", "auth.other.net:8443", True),
+        ("auth.other.net", "auth.other.net:443", True),
+        ("auth.other.net", "auth.other.net:8443", False),
+        ("x.auth.other.net", "auth.other.net", False),
+        ("auth.other.net.evil.io", "auth.other.net", False),
+        ("auth.other.net", "other.net", False),
+        ("auth.other.net", "*.other.net", False),
+        ("auth.other.net", "auth.other.net:port", False),
+        ("auth.other.net", "", False),
+    ],
+)
+def test_a_realm_that_is_named_may_know(realm, allowed, may):
+    assert may_know(realm, registry="registry.example.com", allowed={allowed}) is may
+
+
+@given(st.text(max_size=30), st.text(max_size=30))
+def test_any_host_gives_an_answer(realm, registry):
+    assert may_know(realm, registry=registry, allowed={registry}) in (True, False)
+    assert is_loopback(realm) in (True, False)
+
+
+@pytest.mark.parametrize(
+    ("netloc", "loopback"),
+    [
+        ("localhost", True),
+        ("LOCALHOST:5000", True),
+        ("127.0.0.1:5000", True),
+        ("127.9.9.9", True),
+        ("[::1]:5000", True),
+        ("localhost.evil.com", False),
+        ("127.0.0.1.evil.com", False),
+        ("0.0.0.0", False),
+        ("10.0.0.1", False),
+        ("evil.com", False),
+        ("", False),
+    ],
+)
+def test_loopback_is_this_machine_and_nothing_that_looks_like_it(netloc, loopback):
+    assert is_loopback(netloc) is loopback
+
+
+def test_origins_are_equal_by_scheme_host_and_port():
+    assert Origin.of("https", "Example.com") == Origin.of("https", "example.com:443")
+    assert Origin.of("http", "example.com") == Origin.of("http", "example.com:80")
+    different = {Origin.of("https", "a"), Origin.of("http", "a"), Origin.of("https", "a:444"), Origin.of("https", "b")}
+    assert len(different) == 4
+    assert host_of("A.b:5") == "a.b"
+
+
+@pytest.mark.parametrize(
+    ("location", "target"),
+    [
+        ("https://CDN.example/x?sig=1", ("https", "cdn.example", "/x?sig=1")),
+        ("http://cdn.example:8080", ("http", "cdn.example:8080", "/")),
+        ("/other", ("https", "r.example", "/other")),
+        ("?page=2", ("https", "r.example", "/v2/app?page=2")),
+        ("//cdn.example/x", ("https", "cdn.example", "/x")),
+        ("/x#fragment", ("https", "r.example", "/x")),
+    ],
+)
+def test_a_redirect_leads_where_its_location_says(location, target):
+    assert redirect_target("https://r.example", "/v2/app?n=1", location) == target
+
+
+@pytest.mark.parametrize(
+    "location",
+    ["ftp://x/", "file:///etc/passwd", "javascript:alert(1)", "http://u:p@x/", "http://x:99999/", "http://[x/", "/a b", "/é", "/\x00"],
+)
+def test_a_redirect_to_anything_else_is_refused(location):
+    with pytest.raises(RegistryError):
+        redirect_target("https://r.example", "/v2/app", location)
+
+
+@given(st.text())
+def test_any_location_gives_a_target_or_a_registry_error(location):
+    try:
+        scheme, netloc, target = redirect_target("https://r.example", "/v2/app", location)
+    except RegistryError as error:
+        assert str(error).isprintable()
+        return
+    assert scheme in ("http", "https")
+    assert netloc.isascii()
+    assert target.startswith("/")
+    assert target.isprintable()
+    assert " " not in target
