@@ -76,7 +76,7 @@ parity: $(VENV)/built $(VENV)/installed-test
 
 bench: $(VENV)/built $(VENV)/installed-test $(VENV)/installed-bench
 	@mkdir -p build
-	$(BIN)/python -m pytest benchmarks -o python_files='bench_*.py' -p no:randomly --timeout 900 \
+	$(BIN)/python -m pytest benchmarks -o python_files='bench_*.py' -o python_functions='bench_*' -p no:randomly --timeout 900 \
 		--benchmark-enable --benchmark-json build/benchmarks.json $(PYTEST_ARGS)
 
 # The wheel is built from the sdist, which proves that the sdist is whole; and tested where no source tree is in reach.

@@ -152,16 +152,18 @@ class _Run:
 
     async def _verdicts(self, verifier: Verifier, *, ordered: bool) -> AsyncGenerator[Verdict, None]:
         window = OrderedWindow(WINDOW)
-        async with aclosing(self._counted(verifier)) as entries:
-            async with aclosing(verifier.verify_many(window.gate(entries) if ordered else entries)) as found:
-                results = self._until_cut(found)
-                async for verdict in window.order(results, position=_position) if ordered else results:
-                    yield verdict
+        async with (
+            aclosing(self._counted(verifier)) as entries,
+            aclosing(verifier.verify_many(window.gate(entries) if ordered else entries)) as found,
+        ):
+            results = self._until_cut(found)
+            async for verdict in window.order(results, position=_position) if ordered else results:
+                yield verdict
 
     async def _until_cut(self, found: AsyncIterator[Verdict]) -> AsyncIterator[Verdict]:
-        """``found`` until it ends, or until Ctrl-C or ``--fail-fast`` ends it: before they are put into order, so that
+        """``found`` until it ends, or until Ctrl-C or ``--fail-fast`` ends it.
 
-        neither waits for a slow image, and verdicts that wait for their turn are printed all the same.
+        It stands before the ordering: neither waits for a slow image, and what waits for its turn is still printed.
         """
         try:
             async for verdict in found:

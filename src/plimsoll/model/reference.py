@@ -37,7 +37,7 @@ _BARE_HEX = re.compile(r"[a-f0-9]{64}", re.ASCII)
 _PART = r"[A-Za-z0-9]+(?:(?:--|[-._:@+])[A-Za-z0-9]+)*"
 _LAYOUT_NAME = re.compile(rf"{_PART}(?:/{_PART})*", re.ASCII)
 _PINNED_PATH = re.compile(r"(?s)(.+)@(sha256|sha384|sha512)")
-# Algorithms by name: `main-GITSHA` is an image's tag and must be verified. From 64 digits: the OCI fallback tag cuts there.
+# Algorithms by name: `main-GITSHA` is an image's tag and must be verified. OCI's fallback tag cuts at 64 digits.
 _ATTACHMENT_TAG = re.compile(r"sha(?:256|384|512)-[a-f0-9]{64,128}(?:\.(?:sig|att|sbom))?", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 

@@ -32,6 +32,12 @@ TRUSTED_ROOT_TYPES: Final = frozenset(
     }
 )
 _CURVES: Final = frozenset({"secp256r1", "secp384r1", "secp521r1"})
+_DER_LENGTH = rb"(?:[\x00-\x7f]|\x81.|\x82..|\x83...)"
+_DER_KEY = re.compile(  # PKCS#1 (an integer comes first), or an SPKI for id-ecPublicKey, rsaEncryption or id-Ed25519
+    rb"\x30" + _DER_LENGTH + rb"(?:\x02|\x30" + _DER_LENGTH
+    + rb"(?:\x06\x07\x2a\x86\x48\xce\x3d\x02\x01|\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01|\x06\x03\x2b\x65\x70))",
+    re.DOTALL,
+)  # fmt: skip
 _PEM_BEGIN: Final = b"-----BEGIN "
 # One unbounded repetition only: two that overlap take cubic time, and a log entry's key is the registry's to choose.
 _PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,64})-----([A-Za-z0-9+/=\s]*)-----END \1-----")
@@ -74,6 +80,10 @@ class PublicKey:
 
 def _load(der: bytes) -> CryptoKey:
     """Load a DER SPKI, or a PKCS#1 RSA key; raises UnreadableKeyError for kinds and sizes that are not trusted."""
+    # Asked before anything is computed: OpenSSL tests a Diffie-Hellman key's prime for primality, minutes for one of
+    # 10,000 bits, and a log entry's key is the registry's to choose.
+    if _DER_KEY.match(der) is None:
+        raise UnreadableKeyError(f"no key in these {len(der)} bytes that is trusted: P-256, P-384, P-521, RSA and Ed25519 are")
     try:
         key = load_der_public_key(der)
     except (ValueError, UnsupportedAlgorithm) as error:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import platform as machine_platform
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 from typing import Final, Self
 
 from plimsoll import limits
@@ -91,7 +93,7 @@ def _rank(offered: Platform | None, wanted: Platform, variants: tuple[str | None
 
 async def find_instances(source: Source, index: Index, choice: PlatformChoice) -> tuple[Descriptor, ...]:
     """The instances meant by ``choice``, through nested indexes; raises NotFoundError for none."""
-    found = await _descend(source, index, choice, depth=1)
+    found = await _descend(source, index, choice, depth=1, listed=count(1))
     if not found:
         wanted = "any platform" if choice.wanted is None else str(choice.wanted)
         offered = ", ".join(sorted({str(child.platform) for child in index.manifests if child.platform})) or "none"
@@ -99,18 +101,20 @@ async def find_instances(source: Source, index: Index, choice: PlatformChoice) -
     return found
 
 
-async def _descend(source: Source, index: Index, choice: PlatformChoice, *, depth: int) -> tuple[Descriptor, ...]:
+async def _descend(
+    source: Source, index: Index, choice: PlatformChoice, *, depth: int, listed: Iterator[int]
+) -> tuple[Descriptor, ...]:
     if depth > limits.INDEX_DEPTH:
         raise LimitExceededError(f"indexes nested more than {limits.INDEX_DEPTH} deep")
     found: tuple[Descriptor, ...] = ()
     for child in choice.choose(index):
+        if next(listed) > limits.INDEX_CHILDREN:
+            raise LimitExceededError(f"more than {limits.INDEX_CHILDREN} manifests below one index")
         if child.media_type not in INDEX_TYPES:
             found += (child,)
             continue
         nested = parse_manifest(await source.manifest_by_digest(child))
         if not isinstance(nested, Index):
             raise MalformedManifestError(f"{child.digest} is listed as an index and is none")
-        found += await _descend(source, nested, choice, depth=depth + 1)
-        if len(found) > limits.INDEX_CHILDREN:
-            raise LimitExceededError(f"more than {limits.INDEX_CHILDREN} instances below one index")
+        found += await _descend(source, nested, choice, depth=depth + 1, listed=listed)
     return found

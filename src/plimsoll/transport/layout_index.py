@@ -110,7 +110,7 @@ def _name(entry: DescriptorFields) -> str | None:
 def parse_layout_index(data: bytes, *, where: str) -> LayoutIndex:
     """Read an index.json strictly; raises MalformedManifestError."""
     try:
-        fields = read_manifest(data, max_depth=limits.JSON_DEPTH)
+        fields = read_manifest(data, max_bytes=limits.INDEX_JSON_BYTES, max_depth=limits.JSON_DEPTH)
     except ReadError as error:
         raise MalformedManifestError(f"{where} is refused: {error}") from error
     if fields.schema_version != 2 or fields.manifests is None:
