@@ -18,7 +18,7 @@ LARGE_FILES, LARGE_FILE_BYTES = 4, 256 * MIB
 @pytest.mark.parametrize(
     ("count", "size"), [(1, MIB), (2, MIB), (4, MIB), (16, MIB), (1000, 600), (100, 5000)], ids=str
 )
-def test_many_buffers(against, benchmark, count, size):
+def bench_many_buffers(against, benchmark, count, size):
     buffers = [os.urandom(size) for _ in range(count)]
     benchmark.extra_info["implementation"] = SHA256_IMPLEMENTATION
 
@@ -29,13 +29,13 @@ def test_many_buffers(against, benchmark, count, size):
     against(lambda: sha256_many(buffers), hashlib=peer)
 
 
-def test_many_buffers_of_mixed_lengths(against):
+def bench_many_buffers_of_mixed_lengths(against):
     buffers = [os.urandom(size) for size in (300, 70_000, 1_000, 2 * MIB, 5_000, 300_000, 64, 900_000) * 4]
     against(lambda: sha256_many(buffers), hashlib=lambda: [hashlib.sha256(data).digest() for data in buffers])
 
 
 @pytest.mark.parametrize("count", [1, 2, 4])
-def test_streams_advanced_together(against, count):
+def bench_streams_advanced_together(against, count):
     chunks = [os.urandom(256 * 1024) for _ in range(count)]
     streams, peers = [Sha256() for _ in chunks], [hashlib.sha256() for _ in chunks]
     pairs = list(zip(streams, chunks, strict=True))
@@ -62,7 +62,7 @@ def large_files(tmp_path_factory, request):
     shutil.rmtree(folder)
 
 
-def test_large_cached_files_on_one_core(against, large_files):
+def bench_large_cached_files_on_one_core(against, large_files):
     """The question of `plimsoll digest`: four large files, one core, in the page cache; openssl reads them too."""
     openssl = shutil.which("openssl")
     if openssl is None:

@@ -49,6 +49,6 @@ NUMBERS = [NOISE.uniform(-1, 1) * 10.0 ** NOISE.randint(-30, 30) for _ in range(
 
 
 @pytest.mark.parametrize("value", [LOG_ENTRY, STATEMENT, NUMBERS], ids=["log entry", "statement", "numbers"])
-def test_canonical_bytes(against, value):
+def bench_canonical_bytes(against, value):
     assert jcs_encode(value) == rfc8785.dumps(value) == jcs_encode_py(value)
     against(lambda: jcs_encode(value), rfc8785=lambda: rfc8785.dumps(value), twin=lambda: jcs_encode_py(value))

@@ -115,14 +115,14 @@ def peers(data):
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
-def test_read_json(against, name):
+def bench_read_json(against, name):
     data = json.dumps(DOCUMENTS[name]).encode()
     assert read_json(data) == strict_by_json(data) == DOCUMENTS[name]
     against(lambda: read_json(data), **peers(data), twin=lambda: _reader_py.read_json(data))
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
-def test_read_manifest(against, name):
+def bench_read_manifest(against, name):
     """strict_fields is the fair peer: the same checks by json and the same result, by the twin's own projection."""
     data = json.dumps(DOCUMENTS[name]).encode()
     assert read_manifest(data) == _reader_py.read_manifest(data) == _reader_py.manifest_fields(strict_by_json(data))

@@ -32,7 +32,9 @@
     │   ├── PayloadError
     │   ├── SignedDigestMismatchError
     │   ├── LogProofMissingError
-    │   └── LogProofInvalidError
+    │   ├── LogProofInvalidError
+    │   ├── CertificateUntrustedError
+    │   └── CertificateExpiredError
     ├── ReadError                   the native reader: bytes that are no strict JSON document (also a ValueError)
     ├── CanonicalizationError       the native writer: a value that RFC 8785 cannot say (also a ValueError)
     ├── FileHashError               the native hasher: a file that could not be read or changed (also an OSError)
@@ -252,6 +254,18 @@ class LogProofInvalidError(SignatureError):
     """A log entry that does not verify, or is not about this signature, key and payload."""
 
     code = "log-proof-invalid"
+
+
+class CertificateUntrustedError(SignatureError):
+    """No certificate, none that can be read, or one that does not lead to a trusted root for this usage."""
+
+    code = "certificate-untrusted"
+
+
+class CertificateExpiredError(SignatureError):
+    """A certificate that leads to a trusted root, but not at the time of the signature."""
+
+    code = "certificate-expired"
 
 
 ReadErrorKind: TypeAlias = Literal["syntax", "utf-8", "duplicate-key", "depth", "number", "shape", "too-large"]

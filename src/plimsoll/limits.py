@@ -149,6 +149,14 @@ TEXT_CHARS: Final = 1024
 REASONS: Final = 16
 """Reasons in one verdict; the rest are counted."""
 
+# --- OpenPGP ------------------------------------------------------------------------------------------------------
+OPENPGP_MESSAGE_BYTES: Final = 256 * KIB
+"""One signed message, packed or unpacked: real ones are below 2 KiB; 128 that unpack to megabytes would cost seconds."""
+OPENPGP_PACKETS: Final = 8
+"""Packets read of one message: a signed one has three; more are counted only to say what is wrong."""
+OPENPGP_CERTIFICATES: Final = 1024
+"""Certificates in all keyrings of one requirement."""
+
 # --- the transparency log ----------------------------------------------------------------------------------------
 LOG_ENTRY_BYTES: Final = 1 * MIB
 """The bundle annotation of one signature: it is inside a 4 MiB manifest anyway."""
@@ -162,3 +170,19 @@ MIN_RSA_BITS: Final = 2048
 """NIST SP 800-131A."""
 MAX_RSA_BITS: Final = 4096
 """Beyond it one check costs milliseconds that the key's owner does not pay."""
+
+# --- certificates ------------------------------------------------------------------------------------------------
+CERTIFICATES: Final = 1024
+"""Certificates of one trust: Debian's whole bundle has about 150."""
+CERTIFICATE_BYTES: Final = 64 * KIB
+"""One certificate in DER: a kilobyte, with hundreds of names ten."""
+CERTIFICATE_NAMES: Final = 512
+"""Alternative names, or name constraints, of one certificate: each name is compared with each constraint."""
+CHAIN_BYTES: Final = 256 * KIB
+"""The chain that comes with a signature, as PEM."""
+CHAIN_CERTIFICATES: Final = 16
+"""Certificates in it: sigstore's chains have two or three."""
+PATH_CERTIFICATES: Final = 10
+"""Certificates from leaf to root: real paths have two to five."""
+PATH_SIGNATURE_CHECKS: Final = 100
+"""Signatures checked in search of one path, as Go's crypto/x509: certificates with one name can be tried in any order."""

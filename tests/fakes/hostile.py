@@ -161,9 +161,9 @@ def ranged(body: bytes) -> Answer:
         if asked is None:
             return await reply(body)(seen, writer)
         start = int(asked.removeprefix("bytes=").removesuffix("-"))
-        return await reply(
-            body[start:], status=206, Content_Range=f"bytes {start}-{len(body) - 1}/{len(body)}"
-        )(seen, writer)
+        return await reply(body[start:], status=206, Content_Range=f"bytes {start}-{len(body) - 1}/{len(body)}")(
+            seen, writer
+        )
 
     return answer
 

@@ -56,7 +56,9 @@ class LayoutWriter:
             (folder / name).write_bytes(data)
         return folder
 
-    def tar(self, file: Path, *, packed: bool = False, prefix: str = "", more: tuple[tarfile.TarInfo, ...] = ()) -> Path:
+    def tar(
+        self, file: Path, *, packed: bool = False, prefix: str = "", more: tuple[tarfile.TarInfo, ...] = ()
+    ) -> Path:
         buffer = io.BytesIO()
         with tarfile.open(fileobj=buffer, mode="w") as tar:
             for name, data in self.finished().items():

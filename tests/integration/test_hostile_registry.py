@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import pytest
+
 from fakes import hostile
 from fakes.clock import Clock
 from fakes.hostile import HostileRegistry
-
 from plimsoll import limits
 from plimsoll.errors import (
     ContentError,
@@ -154,7 +154,7 @@ def test_a_plain_server_that_waits_after_a_tls_greeting_is_found_out_too() -> No
 def test_plain_http_is_not_tried_where_tls_must_be_proven() -> None:
     async def story(stage: Stage) -> None:
         stage.registry.on(PATH, hostile.manifest(DOCUMENT))
-        with pytest.raises(UnreachableError, match="TLS|connection"):
+        with pytest.raises(UnreachableError, match=r"TLS|connection"):
             await stage.source().manifest()
         assert stage.registry.seen == []
 
@@ -331,9 +331,7 @@ def test_an_ambiguous_manifest_is_refused_by_the_model(document: bytes) -> None:
 
 def test_500_twice_then_good_is_good() -> None:
     async def story(stage: Stage) -> None:
-        stage.registry.on(
-            PATH, hostile.in_turn(hostile.refused(500), hostile.refused(502), hostile.manifest(DOCUMENT))
-        )
+        stage.registry.on(PATH, hostile.in_turn(hostile.refused(500), hostile.refused(502), hostile.manifest(DOCUMENT)))
         source = stage.source()
         assert (await source.manifest()).data == DOCUMENT
         assert source.meter.requests == 4
@@ -355,7 +353,13 @@ def test_500_for_ever_is_a_server_error() -> None:
 
 @pytest.mark.parametrize(
     ("status", "error"),
-    [(404, NotFoundError), (403, UnauthorizedError), (400, UnreachableError), (405, RegistryError), (204, RegistryError)],
+    [
+        (404, NotFoundError),
+        (403, UnauthorizedError),
+        (400, UnreachableError),
+        (405, RegistryError),
+        (204, RegistryError),
+    ],
 )
 def test_what_another_try_does_not_mend_is_not_tried_again(status: int, error: type[Exception]) -> None:
     async def story(stage: Stage) -> None:
@@ -369,9 +373,7 @@ def test_what_another_try_does_not_mend_is_not_tried_again(status: int, error: t
 
 def test_429_is_waited_for_as_long_as_it_asks_and_no_longer() -> None:
     async def story(stage: Stage) -> None:
-        stage.registry.on(
-            PATH, hostile.in_turn(hostile.refused(429, Retry_After="7"), hostile.manifest(DOCUMENT))
-        )
+        stage.registry.on(PATH, hostile.in_turn(hostile.refused(429, Retry_After="7"), hostile.manifest(DOCUMENT)))
         assert (await stage.source().manifest()).data == DOCUMENT
         assert stage.clock.slept == pytest.approx([7.1])
 
@@ -652,9 +654,7 @@ def test_a_token_is_asked_for_once_for_a_repository_and_before_the_first_401_of_
     async def story(stage: Stage) -> None:
         stage.registry.on("/token", hostile.token("t0k3n"))
         for path in (PATH, "/v2/app/manifests/v2", "/v2/other/manifests/v1"):
-            stage.registry.on(
-                path, hostile.needs("Bearer t0k3n", hostile.manifest(DOCUMENT), challenge=bearer(stage))
-            )
+            stage.registry.on(path, hostile.needs("Bearer t0k3n", hostile.manifest(DOCUMENT), challenge=bearer(stage)))
         first = stage.source()
         await first.manifest()
         await asyncio.gather(*(stage.source("app:v2").manifest() for _ in range(10)))
@@ -709,7 +709,9 @@ def test_a_401_loop_ends() -> None:
     run(story)
 
 
-@pytest.mark.parametrize("challenge", ["", "Negotiate", 'Bearer service="x"', 'Bearer realm="ftp://x/"', "Basic realm=x"])
+@pytest.mark.parametrize(
+    "challenge", ["", "Negotiate", 'Bearer service="x"', 'Bearer realm="ftp://x/"', "Basic realm=x"]
+)
 def test_a_challenge_that_cannot_be_answered_is_unauthorized_at_once(challenge: str) -> None:
     async def story(stage: Stage) -> None:
         stage.registry.on(PATH, hostile.refused(401, "UNAUTHORIZED", WWW_Authenticate=challenge))
@@ -748,7 +750,7 @@ def test_a_realm_on_another_host_is_asked_without_credentials_and_the_message_sa
             thief.on("/token", hostile.in_turn(hostile.token("anonymous"), hostile.refused(403)))
             realm = f"http://localhost:{thief.port}/token"
             stage.registry.on(PATH, hostile.refused(401, WWW_Authenticate=bearer(stage, realm=realm)))
-            with pytest.raises(UnauthorizedError, match="without the credentials.*--auth-realm"):
+            with pytest.raises(UnauthorizedError, match=r"without the credentials.*--auth-realm"):
                 await stage.source().manifest()
             assert thief.seen
             assert all("authorization" not in seen.headers for seen in thief.seen)
@@ -763,9 +765,7 @@ def test_a_loopback_realm_that_is_named_gets_the_credentials() -> None:
             async with staged(credentials=SECRET, settings=settings) as stage:
                 friend.on("/token", hostile.token("t0k3n"))
                 realm = f"http://localhost:{friend.port}/token"
-                answer = hostile.needs(
-                    "Bearer t0k3n", hostile.manifest(DOCUMENT), challenge=bearer(stage, realm=realm)
-                )
+                answer = hostile.needs("Bearer t0k3n", hostile.manifest(DOCUMENT), challenge=bearer(stage, realm=realm))
                 stage.registry.on(PATH, answer)
                 await stage.source().manifest()
                 assert friend.seen[0].headers["authorization"].startswith("Basic ")
@@ -773,7 +773,9 @@ def test_a_loopback_realm_that_is_named_gets_the_credentials() -> None:
     asyncio.run(main())
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"token": 1}', b'{"token": "a\\nb"}', b'{"token":"a","token":"b"}'])
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"{}", b'{"token": 1}', b'{"token": "a\\nb"}', b'{"token":"a","token":"b"}']
+)
 def test_a_token_reply_without_a_token_is_unauthorized(body: bytes) -> None:
     async def story(stage: Stage) -> None:
         stage.registry.on("/token", hostile.reply(body))
@@ -827,7 +829,10 @@ def test_tags_are_read_over_all_pages_of_this_host_only() -> None:
         stage.registry.on("/v2/app/tags/list", page("a", "b", Link=following))
         stage.registry.on("/v2/app/tags/list2", page("c"))
         assert [tag async for tag in stage.source().tags()] == ["a", "b", "c"]
-        assert [seen.target for seen in stage.registry.seen] == ["/v2/app/tags/list?n=1000", "/v2/app/tags/list2?last=b"]
+        assert [seen.target for seen in stage.registry.seen] == [
+            "/v2/app/tags/list?n=1000",
+            "/v2/app/tags/list2?last=b",
+        ]
 
     run(story)
 
@@ -891,7 +896,13 @@ def test_referrers_are_read_over_all_pages() -> None:
 
 
 @pytest.mark.parametrize(
-    "missing", [hostile.refused(404), hostile.refused(405), hostile.refused(406), hostile.reply(b"<html>", Content_Type="text/html")]
+    "missing",
+    [
+        hostile.refused(404),
+        hostile.refused(405),
+        hostile.refused(406),
+        hostile.reply(b"<html>", Content_Type="text/html"),
+    ],
 )
 def test_without_the_api_the_fallback_tag_is_read_and_the_lack_remembered(missing: hostile.Answer) -> None:
     async def story(stage: Stage) -> None:
@@ -921,7 +932,9 @@ def test_a_fallback_tag_that_is_an_image_is_none() -> None:
     run(story)
 
 
-@pytest.mark.parametrize("answer", [hostile.refused(403), hostile.refused(500), hostile.reply(b"{}", Content_Type=hostile.INDEX)])
+@pytest.mark.parametrize(
+    "answer", [hostile.refused(403), hostile.refused(500), hostile.reply(b"{}", Content_Type=hostile.INDEX)]
+)
 def test_referrers_that_fail_are_not_taken_for_none(answer: hostile.Answer) -> None:
     async def story(stage: Stage) -> None:
         stage.registry.on(REFERRERS, answer)

@@ -16,3 +16,17 @@ class UntrustedCosignSignature:
     signature: str | None
     log_entry: str | None
     certificate: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UntrustedSimpleSignature:
+    """One simple-signing blob: what should be a signed OpenPGP message around its payload."""
+
+    message: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnknownStoredSignature:
+    """A stored attachment in sigstore's wrapper that is no signature of a known type; it is carried along, never used."""
+
+    mime_type: str

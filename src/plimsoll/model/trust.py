@@ -83,7 +83,9 @@ def _load(der: bytes) -> CryptoKey:
     # Asked before anything is computed: OpenSSL tests a Diffie-Hellman key's prime for primality, minutes for one of
     # 10,000 bits, and a log entry's key is the registry's to choose.
     if _DER_KEY.match(der) is None:
-        raise UnreadableKeyError(f"no key in these {len(der)} bytes that is trusted: P-256, P-384, P-521, RSA and Ed25519 are")
+        raise UnreadableKeyError(
+            f"no key in these {len(der)} bytes that is trusted: P-256, P-384, P-521, RSA and Ed25519 are"
+        )
     try:
         key = load_der_public_key(der)
     except (ValueError, UnsupportedAlgorithm) as error:
@@ -167,8 +169,9 @@ def parse_trusted_root(data: bytes) -> TrustRoot:
         raise TrustRootError(f"the trusted root is refused: {error}") from error
     if not isinstance(document, dict):
         raise TrustRootError("the trusted root is no JSON object")
-    if document.get("mediaType") not in TRUSTED_ROOT_TYPES:
-        raise TrustRootError(f"mediaType {str(document.get('mediaType'))[:160]!r} is no trusted root that is known")
+    media_type = document.get("mediaType")
+    if not isinstance(media_type, str) or media_type not in TRUSTED_ROOT_TYPES:
+        raise TrustRootError(f"mediaType {media_type!r:.160} is no trusted root that is known")
     tlogs = document.get("tlogs", [])
     if not isinstance(tlogs, list) or len(tlogs) > limits.TLOGS:
         raise TrustRootError(f"tlogs is no list of at most {limits.TLOGS} logs")

@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import BinaryIO, Final
@@ -77,14 +77,25 @@ async def _pipe_lines(stream: BinaryIO) -> AsyncGenerator[bytes, None]:
     """Lines of a pipe or terminal without a thread: Ctrl-C must not wait for one that blocks in read()."""
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=_LINE_BYTES)
-    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), stream)
+    with _as_found(stream.fileno()):
+        transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), stream)
+        try:
+            while line := await _pipe_line(reader):
+                yield line
+        finally:
+            transport.close()
+
+
+@contextmanager
+def _as_found(descriptor: int) -> Iterator[None]:
+    """The loop makes it non-blocking, and that holds for everybody who has this pipe or terminal open: undone at the end."""
+    kept = os.dup(descriptor)  # the loop closes its own when the pipe ends
+    blocking = os.get_blocking(kept)
     try:
-        while line := await _pipe_line(reader):
-            yield line
+        yield
     finally:
-        # The loop made it non-blocking, and that holds for everybody who has this pipe or terminal open.
-        os.set_blocking(stream.fileno(), True)
-        transport.close()
+        os.set_blocking(kept, blocking)
+        os.close(kept)
 
 
 async def _pipe_line(reader: asyncio.StreamReader) -> bytes:
@@ -102,7 +113,7 @@ async def _pipe_line(reader: asyncio.StreamReader) -> bytes:
                 continue
             except asyncio.IncompleteReadError:
                 pass
-            return line
+            return line[: _LINE_BYTES + 2]
 
 
 TagsOf = Callable[[DockerReference], AsyncGenerator[str, None]]

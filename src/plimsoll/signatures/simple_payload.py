@@ -1,4 +1,4 @@
-"""The signed payload of cosign's ``.sig`` layers: the simple-signing JSON with cosign's type, read strictly.
+"""The signed payload of simple signing, which cosign's ``.sig`` layers share with a type of their own, read strictly.
 
 Sources: containers-signature(5); cosign's SIGNATURE_SPEC. Unknown, duplicate and case-twin members are refused.
 """
@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from plimsoll import limits
 from plimsoll.errors import InvalidReferenceError, PayloadError
 from plimsoll.model.digest import Digest
 from plimsoll.native import ReadError, read_json
 
-COSIGN_TYPE = "cosign container image signature"
+COSIGN_TYPE: Final = "cosign container image signature"
+ATOMIC_TYPE: Final = "atomic container signature"
+"""The type of payloads that GPG signs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,8 +28,11 @@ class UntrustedPayload:
     optional: Mapping[str, object]
 
 
-def parse_payload(data: bytes) -> UntrustedPayload:
-    """Read a payload; raises PayloadError for any document but the exact one."""
+def parse_payload(data: bytes, *, expected_type: str = COSIGN_TYPE, null_optional: bool = True) -> UntrustedPayload:
+    """Read a payload of ``expected_type``; raises PayloadError for any document but the exact one.
+
+    ``null_optional`` says whether ``optional`` may be null: cosign writes it so, containers/image refuses it of GPG.
+    """
     if len(data) > limits.PAYLOAD_BYTES:
         raise PayloadError(f"a payload of {len(data)} bytes: at most {limits.PAYLOAD_BYTES}")
     try:
@@ -37,8 +43,10 @@ def parse_payload(data: bytes) -> UntrustedPayload:
     critical = _members(top["critical"], ("identity", "image", "type"), "critical")
     identity = _members(critical["identity"], ("docker-reference",), "critical.identity")
     image = _members(critical["image"], ("docker-manifest-digest",), "critical.image")
-    if critical["type"] != COSIGN_TYPE:
-        raise PayloadError(f"critical.type is {critical['type']!r:.160}, not {COSIGN_TYPE!r}")
+    if critical["type"] != expected_type:
+        raise PayloadError(f"critical.type is {critical['type']!r:.160}, not {expected_type!r}")
+    if top["optional"] is None and not null_optional:
+        raise PayloadError("optional is null, not a JSON object")
     return UntrustedPayload(
         digest=_digest(image["docker-manifest-digest"]),
         docker_reference=_text(identity["docker-reference"], "critical.identity.docker-reference"),

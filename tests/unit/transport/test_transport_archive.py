@@ -7,10 +7,10 @@ import os
 import tarfile
 
 import pytest
-from fakes.layouts import LayoutWriter
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fakes.layouts import LayoutWriter
 from plimsoll import limits
 from plimsoll.errors import (
     ContentError,
@@ -23,12 +23,15 @@ from plimsoll.errors import (
 )
 from plimsoll.model.descriptor import Descriptor
 from plimsoll.model.reference import ArchiveReference
+from plimsoll.transport import archive
 from plimsoll.transport.archive import ArchiveCache, open_archive
 from plimsoll.transport.layout_index import LayoutCache
 
 
 def opened(file, *, archives=None, layouts=None, name=None):
-    return open_archive(ArchiveReference(path=str(file), name=name), archives or ArchiveCache(), layouts or LayoutCache())
+    return open_archive(
+        ArchiveReference(path=str(file), name=name), archives or ArchiveCache(), layouts or LayoutCache()
+    )
 
 
 def read(source):
@@ -91,8 +94,6 @@ def test_blobs_are_read_checked_or_streamed(tmp_path, packed):
 
 
 def test_an_archive_is_indexed_and_unpacked_once_while_it_is_the_same(tmp_path, monkeypatch):
-    from plimsoll.transport import archive
-
     unpacked = []
     monkeypatch.setattr(archive, "_unpacked", lambda *what, real=archive._unpacked: unpacked.append(1) or real(*what))
     layout, one, _ = layout_of_two()
@@ -254,7 +255,10 @@ def test_any_bytes_are_read_or_refused(tmp_path, data):
     for at, value in data.draw(st.lists(st.tuples(st.integers(0, 4095), st.integers(0, 255)), max_size=20)):
         good[at] = value
     mode = data.draw(st.sampled_from(["patched", "packed", "random"]))
-    file.write_bytes({"patched": bytes(good), "packed": gzip.compress(bytes(good))[: data.draw(st.integers(1, 400))]}.get(mode) or data.draw(st.binary(max_size=2000)))
+    file.write_bytes(
+        {"patched": bytes(good), "packed": gzip.compress(bytes(good))[: data.draw(st.integers(1, 400))]}.get(mode)
+        or data.draw(st.binary(max_size=2000))
+    )
     try:
         read(opened(file))
     except PlimsollError:

@@ -99,7 +99,7 @@ def test_a_folder_without_a_manifest_is_no_image(tmp_path):
     async def story(source):
         await source.manifest()
 
-    with pytest.raises(NotFoundError, match="manifest.json"):
+    with pytest.raises(NotFoundError, match=r"manifest\.json"):
         told(tmp_path, story)
     with pytest.raises(NotFoundError):
         told(tmp_path / "nowhere", story)
@@ -119,7 +119,9 @@ def test_a_manifest_past_the_cap_or_behind_a_link_is_refused(folder):
         told(folder, story)
 
 
-@pytest.mark.parametrize("version", [b"Directory Transport Version: 1.0\n", b"Directory Transport Version: 1.2\n", None])
+@pytest.mark.parametrize(
+    "version", [b"Directory Transport Version: 1.0\n", b"Directory Transport Version: 1.2\n", None]
+)
 def test_directories_of_version_one_are_read_and_so_are_those_that_say_nothing(folder, version):
     if version is None:
         os.unlink(folder / "version")
@@ -132,7 +134,9 @@ def test_directories_of_version_one_are_read_and_so_are_those_that_say_nothing(f
     assert told(folder, story) == b"the manifest"
 
 
-@pytest.mark.parametrize("version", [b"", b"Directory Transport Version: 2.0\n", b"1.1", b"Directory Transport Version: 1.1\nmore"])
+@pytest.mark.parametrize(
+    "version", [b"", b"Directory Transport Version: 2.0\n", b"1.1", b"Directory Transport Version: 1.1\nmore"]
+)
 def test_other_directories_are_refused(folder, version):
     (folder / "version").write_bytes(version)
     with pytest.raises(ContentError, match="version"):

@@ -5,10 +5,10 @@ import json
 import os
 
 import pytest
-from fakes.layouts import LayoutWriter
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fakes.layouts import LayoutWriter
 from plimsoll import limits
 from plimsoll.errors import (
     ContentError,
@@ -425,7 +425,18 @@ def test_an_entry_that_is_no_descriptor_is_refused_when_chosen(entry):
         index.at(0)
 
 
-@given(st.binary() | st.recursive(st.none() | st.integers() | st.text(), lambda v: st.lists(v) | st.dictionaries(st.sampled_from(["schemaVersion", "manifests", "mediaType", "digest", "size", "annotations"]), v)).map(lambda v: json.dumps(v).encode()))
+@given(
+    st.binary()
+    | st.recursive(
+        st.none() | st.integers() | st.text(),
+        lambda v: (
+            st.lists(v)
+            | st.dictionaries(
+                st.sampled_from(["schemaVersion", "manifests", "mediaType", "digest", "size", "annotations"]), v
+            )
+        ),
+    ).map(lambda v: json.dumps(v).encode())
+)
 def test_any_index_is_read_or_refused_as_content(data):
     try:
         index = parse_layout_index(data, where="x")

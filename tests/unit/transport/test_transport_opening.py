@@ -5,12 +5,13 @@ import subprocess
 import sys
 
 import pytest
-from fakes.layouts import LayoutWriter
 
+from fakes.layouts import LayoutWriter
 from plimsoll import transport
 from plimsoll.errors import NotFoundError
 from plimsoll.model.reference import parse_reference
 from plimsoll.model.settings import HttpSettings, TLSSettings
+from plimsoll.transport import archive
 from plimsoll.transport.opening import Transports, locate
 from plimsoll.transport.registry import RegistrySource
 
@@ -48,8 +49,6 @@ def test_every_transport_is_opened_by_its_reference(tmp_path):
 
 
 def test_a_compressed_archive_is_unpacked_once_for_all_who_want_it(tmp_path, monkeypatch):
-    from plimsoll.transport import archive
-
     unpacked = []
     monkeypatch.setattr(archive, "_unpacked", lambda *what, real=archive._unpacked: unpacked.append(1) or real(*what))
     layout = LayoutWriter()
@@ -58,7 +57,9 @@ def test_a_compressed_archive_is_unpacked_once_for_all_who_want_it(tmp_path, mon
 
     async def story():
         opener = transports()
-        sources = await asyncio.gather(*(opener.open(parse_reference(f"oci-archive:{tmp_path}/a.tar:v1")) for _ in range(8)))
+        sources = await asyncio.gather(
+            *(opener.open(parse_reference(f"oci-archive:{tmp_path}/a.tar:v1")) for _ in range(8))
+        )
         assert {(await source.manifest()).digest for source in sources} == {image.digest}
         for source in sources:
             await source.aclose()

@@ -3,10 +3,10 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from fakes.clock import Clock
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fakes.clock import Clock
 from plimsoll import limits
 from plimsoll.errors import (
     NotFoundError,

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
+import datetime as dt
 import ipaddress
 import ssl
 
@@ -11,10 +11,10 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
+
 from fakes import hostile
 from fakes.clock import Clock
 from fakes.hostile import HostileRegistry
-
 from plimsoll import limits
 from plimsoll.errors import ConfigError, RegistryError, UntrustedHostError
 from plimsoll.model.reference import parse_docker_reference
@@ -28,15 +28,15 @@ def pair(tmp_path_factory):
     """A self-signed certificate for 127.0.0.1 and its key, as files."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "here")])
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
@@ -166,7 +166,9 @@ def test_a_plain_realm_of_a_tls_registry_never_gets_the_credentials(pair, certs)
         async with HostileRegistry() as realm:
             realm.on("/token", hostile.token("t0k3n"))
             challenge = f'Bearer realm="http://{realm.host}/token"'
-            registry.on("/v2/app/manifests/v1", hostile.needs("Bearer t0k3n", hostile.manifest(b"{}"), challenge=challenge))
+            registry.on(
+                "/v2/app/manifests/v1", hostile.needs("Bearer t0k3n", hostile.manifest(b"{}"), challenge=challenge)
+            )
             await source.manifest()
             assert "authorization" not in realm.seen[0].headers
 
@@ -184,7 +186,9 @@ def test_a_tls_realm_of_the_same_host_gets_them(pair, certs):
     asked(pair, TLSSettings(cert_dir=str(certs)), story=story)
 
 
-@pytest.mark.parametrize(("name", "missing"), [("me.cert", "missing key me.key"), ("me.key", "missing client certificate me.cert")])
+@pytest.mark.parametrize(
+    ("name", "missing"), [("me.cert", "missing key me.key"), ("me.key", "missing client certificate me.cert")]
+)
 def test_half_a_client_pair_is_refused(certs, pair, name, missing):
     (certs / name).write_bytes((pair / "pem").read_bytes())
     with pytest.raises(ConfigError, match=missing):
@@ -192,7 +196,15 @@ def test_half_a_client_pair_is_refused(certs, pair, name, missing):
 
 
 @pytest.mark.parametrize("name", ["ca.crt", "me.cert"])
-@pytest.mark.parametrize("data", [b"", b"rubbish", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", b"x" * (limits.CERT_BYTES + 1)])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"rubbish",
+        b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+        b"x" * (limits.CERT_BYTES + 1),
+    ],
+)
 def test_files_that_are_no_certificates_are_refused(certs, name, data):
     (certs / name).write_bytes(data)
     (certs / "me.key").write_bytes(b"x")

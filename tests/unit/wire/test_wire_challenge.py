@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 from plimsoll import limits
 from plimsoll.wire import Challenge, choose_challenge, parse_challenges
 
-BEARER = Challenge(scheme="bearer", parameters={"realm": "https://a/token", "service": "s", "scope": "repository:x:pull,push"})
+BEARER = Challenge(
+    scheme="bearer", parameters={"realm": "https://a/token", "service": "s", "scope": "repository:x:pull,push"}
+)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +58,9 @@ def test_a_field_that_two_readers_could_read_differently_gives_no_challenge(fiel
 
 
 def test_a_broken_field_does_not_hide_the_next():
-    assert parse_challenges(['Basic realm="open', "Basic realm=x"]) == (Challenge(scheme="basic", parameters={"realm": "x"}),)
+    assert parse_challenges(['Basic realm="open', "Basic realm=x"]) == (
+        Challenge(scheme="basic", parameters={"realm": "x"}),
+    )
 
 
 def test_long_fields_many_challenges_and_many_parameters_are_cut():

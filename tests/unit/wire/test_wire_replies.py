@@ -70,7 +70,12 @@ def test_any_body_gives_a_printable_error(status, body):
     assert str(error).isprintable()
 
 
-@given(st.recursive(st.none() | st.integers() | st.text(), lambda v: st.lists(v) | st.dictionaries(st.sampled_from(["errors", "code", "message"]), v)))
+@given(
+    st.recursive(
+        st.none() | st.integers() | st.text(),
+        lambda v: st.lists(v) | st.dictionaries(st.sampled_from(["errors", "code", "message"]), v),
+    )
+)
 def test_any_json_body_gives_a_printable_error(document):
     assert str(refusal(500, json.dumps(document).encode(), asked="a")).isprintable()
 
@@ -138,7 +143,8 @@ def test_the_next_page_is_a_path_of_this_host(fields, page):
 
 
 @pytest.mark.parametrize(
-    "link", ["/a b", "/é", "/a\x00b", "mailto:x", "https://[evil/x", "/" + "x" * limits.HEADER_BYTES, "https://evil.example"]
+    "link",
+    ["/a b", "/é", "/a\x00b", "mailto:x", "https://[evil/x", "/" + "x" * limits.HEADER_BYTES, "https://evil.example"],
 )
 def test_a_next_page_that_cannot_be_asked_for_is_refused(link):
     with pytest.raises(RegistryError):
@@ -182,7 +188,12 @@ def test_a_page_of_tags_past_the_cap_is_refused():
         parse_tags_page(b" " * (limits.TAG_PAGE_BYTES + 1))
 
 
-@given(st.binary() | st.dictionaries(st.sampled_from(["name", "tags"]), st.none() | st.text() | st.lists(st.text() | st.integers())).map(lambda v: json.dumps(v).encode()))
+@given(
+    st.binary()
+    | st.dictionaries(
+        st.sampled_from(["name", "tags"]), st.none() | st.text() | st.lists(st.text() | st.integers())
+    ).map(lambda v: json.dumps(v).encode())
+)
 def test_any_page_gives_texts_or_a_registry_error(data):
     try:
         tags = parse_tags_page(data)

@@ -98,7 +98,13 @@ def test_a_token_past_the_cap_is_refused():
         parse_token(b'{"token": "' + b"a" * limits.TOKEN_BYTES + b'"}')
 
 
-@given(st.binary() | st.recursive(st.none() | st.booleans() | st.floats() | st.integers() | st.text(), lambda v: st.lists(v) | st.dictionaries(st.sampled_from(["token", "access_token", "expires_in"]), v)).map(lambda v: json.dumps(v).encode()))
+@given(
+    st.binary()
+    | st.recursive(
+        st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
+        lambda v: st.lists(v) | st.dictionaries(st.sampled_from(["token", "access_token", "expires_in"]), v),
+    ).map(lambda v: json.dumps(v).encode())
+)
 def test_any_reply_gives_a_token_or_unauthorized(data):
     try:
         token = parse_token(data)

@@ -1,0 +1,355 @@
+"""X.509 certificates: read with caps, and the path from one to a trusted root at a given time (RFC 5280 section 6).
+
+Nothing is trusted for its place in a list: any certificate at hand may stand anywhere in the path, where its checks
+allow. No revocation, no policies. What is asked is what Go's crypto/x509 asks, which containers/image and cosign use;
+stricter: an issuer always says that it is an authority, and its name constraints are read more narrowly.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, SignatureAlgorithmOID
+
+from plimsoll import limits
+from plimsoll.errors import CertificateExpiredError, CertificateUntrustedError, UnreadableKeyError
+from plimsoll.model.trust import PublicKey
+from plimsoll.signatures.name_constraints import constraint_fault
+
+CODE_SIGNING: Final = ExtendedKeyUsageOID.CODE_SIGNING.dotted_string
+
+_PEM_BEGIN: Final = b"-----BEGIN "
+# One repetition only, of characters that end at the next dash: the text is a stranger's.
+_PEM = re.compile(rb"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]*)-----END CERTIFICATE-----")
+_UNDERSTOOD: Final = frozenset(
+    {
+        ExtensionOID.BASIC_CONSTRAINTS,
+        ExtensionOID.KEY_USAGE,
+        ExtensionOID.EXTENDED_KEY_USAGE,
+        ExtensionOID.SUBJECT_ALTERNATIVE_NAME,
+        ExtensionOID.NAME_CONSTRAINTS,
+        # Any policy will do, so policies alone forbid nothing; what constrains them is not understood.
+        ExtensionOID.CERTIFICATE_POLICIES,
+    }
+)
+_ALGORITHMS: Final = frozenset(
+    {
+        SignatureAlgorithmOID.ECDSA_WITH_SHA256,
+        SignatureAlgorithmOID.ECDSA_WITH_SHA384,
+        SignatureAlgorithmOID.ECDSA_WITH_SHA512,
+        SignatureAlgorithmOID.RSA_WITH_SHA256,
+        SignatureAlgorithmOID.RSA_WITH_SHA384,
+        SignatureAlgorithmOID.RSA_WITH_SHA512,
+        SignatureAlgorithmOID.RSASSA_PSS,
+        SignatureAlgorithmOID.ED25519,
+    }
+)
+"""No MD5 and no SHA-1: others can make a certificate with the same hash."""
+_HASHES: Final = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
+
+_Value = TypeVar("_Value", bound=x509.ExtensionType)
+
+
+class Certificate:
+    """A certificate that was read in full, and of which nothing is proven.
+
+    ``der`` is its bytes: equal certificates are equal bytes. ``key`` is None where the key is of a kind that is not
+    trusted. ``not_before_s`` and ``not_after_s`` are seconds since 1970; both ends count.
+    """
+
+    __slots__ = ("_extensions", "crypto", "der", "issuer", "key", "not_after_s", "not_before_s", "subject")
+
+    der: bytes
+    crypto: x509.Certificate
+    key: PublicKey | None
+    subject: bytes
+    issuer: bytes
+    not_before_s: float
+    not_after_s: float
+    _extensions: dict[x509.ObjectIdentifier, x509.Extension[x509.ExtensionType]]
+
+    def __init__(self, der: bytes) -> None:
+        if len(der) > limits.CERTIFICATE_BYTES:
+            raise UnreadableKeyError(f"a certificate of {len(der)} bytes: at most {limits.CERTIFICATE_BYTES}")
+        try:
+            for name, value in _read(der).items():
+                object.__setattr__(self, name, value)
+        except _FAULTS as error:
+            raise UnreadableKeyError(f"no certificate can be read from these {len(der)} bytes: {error}") from error
+        if len(self.names) > limits.CERTIFICATE_NAMES or _subtrees(self.constraints) > limits.CERTIFICATE_NAMES:
+            raise UnreadableKeyError(f"a certificate of more than {limits.CERTIFICATE_NAMES} names")
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a Certificate is immutable, {name} cannot be set")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Certificate) and other.der == self.der
+
+    def __hash__(self) -> int:
+        return hash(self.der)
+
+    def __reduce__(self) -> tuple[type[Certificate], tuple[bytes]]:
+        return (Certificate, (self.der,))
+
+    def __repr__(self) -> str:
+        return f"Certificate({self.title!r})"
+
+    @property
+    def title(self) -> str:
+        """What a message calls it: its subject, or its serial number where that is empty."""
+        return self.crypto.subject.rfc4514_string()[:160] or f"serial {self.crypto.serial_number:x}"
+
+    @property
+    def is_authority(self) -> bool:
+        """Whether it says that it may issue certificates: in its basic constraints, and in its key usage if any."""
+        constraints = self._extension(x509.BasicConstraints)
+        usage = self._extension(x509.KeyUsage)
+        return constraints is not None and constraints.ca and (usage is None or usage.key_cert_sign)
+
+    @property
+    def path_length(self) -> int | None:
+        """How many authorities may stand between it and the leaf; None says nothing."""
+        constraints = self._extension(x509.BasicConstraints)
+        return None if constraints is None else constraints.path_length
+
+    @property
+    def names(self) -> tuple[x509.GeneralName, ...]:
+        """The subject alternative names; none where the extension is absent."""
+        names = self._extension(x509.SubjectAlternativeName)
+        return () if names is None else tuple(names)
+
+    @property
+    def constraints(self) -> x509.NameConstraints | None:
+        """Which names those below it may have."""
+        return self._extension(x509.NameConstraints)
+
+    @property
+    def unknown_critical(self) -> tuple[str, ...]:
+        """The critical extensions that are not understood: with one it must not be used (RFC 5280 section 4.2)."""
+        return tuple(
+            [
+                oid.dotted_string
+                for oid, found in self._extensions.items()
+                if found.critical and oid not in _UNDERSTOOD
+            ]
+        )
+
+    def allows(self, usage: str) -> bool:
+        """Whether its extended key usage names this OID, or any, or is absent and says nothing."""
+        usages = self._extension(x509.ExtendedKeyUsage)
+        if usages is None:
+            return True
+        return any(found.dotted_string == usage or found == ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE for found in usages)
+
+    def raw_extension(self, oid: str) -> bytes | None:
+        """The DER value of an extension that is not understood here; None where it is absent."""
+        found = self._extensions.get(x509.ObjectIdentifier(oid))
+        return None if found is None else found.value.public_bytes()
+
+    def valid_at(self, time_s: float) -> bool:
+        """Whether it was valid then."""
+        return self.not_before_s <= time_s <= self.not_after_s
+
+    def _extension(self, kind: type[_Value]) -> _Value | None:
+        found = self._extensions.get(kind.oid)
+        return found.value if found is not None and isinstance(found.value, kind) else None
+
+
+_FAULTS: Final = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    Warning,  # where warnings are errors: cryptography warns of what it will refuse one day
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+"""All that cryptography raises for bytes that are no certificate, or one with a part that it cannot read."""
+
+
+def _read(der: bytes) -> dict[str, object]:
+    """All parts of a certificate, so that what cannot be read is seen now and not at its use."""
+    crypto = x509.load_der_x509_certificate(der)
+    if crypto.serial_number <= 0:
+        raise ValueError("its serial number is not positive (RFC 5280 section 4.1.2.2)")
+    return {
+        "der": der,
+        "crypto": crypto,
+        "key": _key(crypto),
+        "subject": crypto.subject.public_bytes(),
+        "issuer": crypto.issuer.public_bytes(),
+        "not_before_s": crypto.not_valid_before_utc.timestamp(),
+        "not_after_s": crypto.not_valid_after_utc.timestamp(),
+        "_extensions": {found.oid: found for found in crypto.extensions},
+    }
+
+
+def _key(crypto: x509.Certificate) -> PublicKey | None:
+    """The key, with the same bounds on kind and size as any trusted key; None outside of them."""
+    try:
+        return PublicKey(crypto.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+    except (ValueError, UnsupportedAlgorithm, UnreadableKeyError):
+        return None
+
+
+def _subtrees(constraints: x509.NameConstraints | None) -> int:
+    if constraints is None:
+        return 0
+    return len(constraints.permitted_subtrees or ()) + len(constraints.excluded_subtrees or ())
+
+
+def parse_pem_certificates(pem: bytes, *, most: int = limits.CERTIFICATES) -> tuple[Certificate, ...]:
+    """Read the ``CERTIFICATE`` blocks of a PEM text (RFC 7468), in their order; text around them means nothing.
+
+    Raises UnreadableKeyError for none, for more than ``most``, for a block of any other kind (a private key has no
+    place among certificates) and for one that cannot be read.
+    """
+    if len(pem) > limits.KEY_BYTES:
+        raise UnreadableKeyError(f"{len(pem)} bytes are no certificate file: at most {limits.KEY_BYTES}")
+    begun = pem.count(_PEM_BEGIN)
+    if not begun:
+        raise UnreadableKeyError("there is no PEM block here: a certificate begins with -----BEGIN CERTIFICATE-----")
+    if begun > most:
+        raise UnreadableKeyError(f"{begun} PEM blocks where at most {most} may be")
+    blocks = _PEM.findall(pem)
+    if len(blocks) != begun:
+        raise UnreadableKeyError("a PEM block is broken, cut, or no certificate: only certificates may be here")
+    return tuple([Certificate(_decode(block)) for block in blocks])
+
+
+def _decode(block: bytes) -> bytes:
+    try:
+        return base64.b64decode(b"".join(block.split()), validate=True)
+    except binascii.Error as error:
+        raise UnreadableKeyError(f"the PEM block is not base64: {error}") from error
+
+
+def find_path(
+    leaf: Certificate,
+    *,
+    roots: tuple[Certificate, ...],
+    intermediates: tuple[Certificate, ...],
+    at_s: float,
+    usages: tuple[str, ...],
+) -> tuple[Certificate, ...]:
+    """A path from ``leaf`` to one of ``roots``, both included, of which every certificate is valid ``at_s``.
+
+    ``usages`` are dotted OIDs of extended key usages: every certificate of the path must allow each. A leaf that is a
+    root itself is a path. Raises CertificateExpiredError where only the time is wrong, else CertificateUntrustedError.
+    The caller owes: whom the leaf is for.
+    """
+    if not roots:
+        raise CertificateUntrustedError("no certificate authority is trusted here")
+    search = _Search(roots=roots, intermediates=intermediates, usages=usages, at_s=at_s)
+    path = search.path(leaf)
+    if path is not None:
+        return path
+    timeless = _Search(roots=roots, intermediates=intermediates, usages=usages, at_s=None).path(leaf)
+    for found in timeless or ():
+        if not found.valid_at(at_s):
+            raise CertificateExpiredError(_validity(found, at_s))
+    raise CertificateUntrustedError(f"the certificate does not lead to a trusted root: {search.why(leaf)}")
+
+
+def _validity(found: Certificate, at_s: float) -> str:
+    first, last = (f"{end:%Y-%m-%dT%H:%M:%SZ}" for end in (found.crypto.not_valid_before_utc, found.crypto.not_valid_after_utc))
+    return f"the certificate {found.title} is valid from {first} to {last}, not at {at_s:.0f} seconds since 1970"
+
+
+@dataclass(slots=True, kw_only=True)
+class _Search:
+    """One search, depth first, roots before intermediates; ``at_s`` None leaves the time aside."""
+
+    roots: tuple[Certificate, ...]
+    intermediates: tuple[Certificate, ...]
+    usages: tuple[str, ...]
+    at_s: float | None
+    checks_left: int = limits.PATH_SIGNATURE_CHECKS
+    faults: list[str] = field(default_factory=list)
+
+    def path(self, leaf: Certificate) -> tuple[Certificate, ...] | None:
+        fault = self._fault(leaf)
+        if fault is not None:
+            self.faults.append(fault)
+            return None
+        return self._extend((leaf,))
+
+    def why(self, leaf: Certificate) -> str:
+        issuer = leaf.crypto.issuer.rfc4514_string()[:160]
+        return self.faults[0] if self.faults else f"no certificate of its issuer {issuer!r} is at hand"
+
+    def _extend(self, path: tuple[Certificate, ...]) -> tuple[Certificate, ...] | None:
+        if path[-1] in self.roots:
+            return path if self._constrained(path) else None
+        if len(path) >= limits.PATH_CERTIFICATES:
+            self.faults.append(f"the path is longer than {limits.PATH_CERTIFICATES} certificates")
+            return None
+        for issuer in (*self.roots, *self.intermediates):
+            if issuer.subject != path[-1].issuer or issuer in path:
+                continue
+            fault = self._fault(issuer) or self._issuing_fault(issuer, path)
+            if fault is not None:
+                self.faults.append(fault)
+                continue
+            found = self._extend((*path, issuer))
+            if found is not None:
+                return found
+        return None
+
+    def _fault(self, found: Certificate) -> str | None:
+        """What keeps ``found`` from standing anywhere in a path."""
+        if self.at_s is not None and not found.valid_at(self.at_s):
+            return _validity(found, self.at_s)
+        if found.unknown_critical:
+            return f"{found.title} has the critical extension {found.unknown_critical[0]}, which is not understood"
+        if found.key is None:
+            return f"{found.title} has a key of a kind that is not trusted"
+        for usage in self.usages:
+            if not found.allows(usage):
+                return f"{found.title} may not be used for this (extended key usage {usage})"
+        return None
+
+    def _issuing_fault(self, issuer: Certificate, path: tuple[Certificate, ...]) -> str | None:
+        """What keeps ``issuer`` from having issued the last of ``path``."""
+        if not issuer.is_authority:
+            return f"{issuer.title} is no certificate authority"
+        if issuer.path_length is not None and len(path) - 1 > issuer.path_length:
+            return f"{issuer.title} allows {issuer.path_length} authorities below it, and there are {len(path) - 1}"
+        if self.checks_left == 0:
+            raise CertificateUntrustedError(
+                f"no path to a trusted root was found within {limits.PATH_SIGNATURE_CHECKS} signature checks"
+            )
+        self.checks_left -= 1
+        return None if _signed(path[-1], by=issuer) else f"{issuer.title} did not sign {path[-1].title}"
+
+    def _constrained(self, path: tuple[Certificate, ...]) -> bool:
+        """Whether every authority of a whole path may speak for all the names below it."""
+        for at, issuer in enumerate(path):
+            names = [name for below in path[:at] for name in below.names]
+            fault = None if issuer.constraints is None else constraint_fault(names, issuer.constraints)
+            if fault is not None:
+                self.faults.append(f"{issuer.title} {fault}")
+                return False
+        return True
+
+
+def _signed(child: Certificate, *, by: Certificate) -> bool:
+    """Whether ``by`` signed ``child``, with an algorithm that nobody can forge."""
+    try:
+        if child.crypto.signature_algorithm_oid not in _ALGORITHMS:
+            return False
+        algorithm = child.crypto.signature_hash_algorithm
+        if not (algorithm is None or isinstance(algorithm, _HASHES)):  # None: Ed25519 signs the message itself
+            return False
+        child.crypto.verify_directly_issued_by(by.crypto)
+    except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
+        return False
+    return True
