@@ -1,4 +1,4 @@
-"""What does judging one image cost beyond its bare cryptography? Pure judge, no I/O; each beside OpenSSL's own checks."""
+"""What does judging one image cost beyond its bare cryptography? Pure judge, no I/O, beside OpenSSL's own checks."""
 
 from __future__ import annotations
 

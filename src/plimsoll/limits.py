@@ -151,7 +151,7 @@ REASONS: Final = 16
 
 # --- OpenPGP ------------------------------------------------------------------------------------------------------
 OPENPGP_MESSAGE_BYTES: Final = 256 * KIB
-"""One signed message, packed or unpacked: real ones are below 2 KiB; 128 that unpack to megabytes would cost seconds."""
+"""One signed message, packed or unpacked: real ones are below 2 KiB, and 128 that unpack to megabytes cost seconds."""
 OPENPGP_PACKETS: Final = 8
 """Packets read of one message: a signed one has three; more are counted only to say what is wrong."""
 OPENPGP_CERTIFICATES: Final = 1024

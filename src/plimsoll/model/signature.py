@@ -9,13 +9,15 @@ from dataclasses import dataclass
 class UntrustedCosignSignature:
     """One layer of a cosign ``.sig`` manifest: the signed bytes and the annotations that came with them.
 
-    ``signature`` and ``log_entry`` are the annotations' texts, undecoded: None where the annotation is absent.
+    ``signature``, ``log_entry``, ``certificate`` and ``chain`` are the annotations' texts, undecoded: None where the
+    annotation is absent.
     """
 
     payload: bytes
     signature: str | None
     log_entry: str | None
     certificate: str | None
+    chain: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +29,6 @@ class UntrustedSimpleSignature:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnknownStoredSignature:
-    """A stored attachment in sigstore's wrapper that is no signature of a known type; it is carried along, never used."""
+    """A stored sigstore attachment that is no signature of a known type: carried along, never used."""
 
     mime_type: str

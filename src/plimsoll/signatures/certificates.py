@@ -105,7 +105,10 @@ def verify_certificate(
                 _check_email(leaf, trust.subject_email)
             if trust.subject_hostname is not None:
                 _check_hostname(leaf, trust.subject_hostname)
-    return path[0].key
+    key = path[0].key
+    if key is None:
+        raise CertificateUntrustedError(f"{leaf.title} has a key of a kind that is not trusted")
+    return key
 
 
 def _check_issuer(leaf: Certificate, wanted: str) -> None:
@@ -185,6 +188,8 @@ def matches_host(pattern: str, host: str) -> bool:
 
     Names that are no host names match only themselves; one dot at the end of ``host`` is nothing.
     """
+    if not host.isascii():
+        return False  # a name of the DNS is ASCII, and some letters become ASCII in lower case
     pattern, host = pattern.lower(), host.lower()
     bare = host.removesuffix(".")
     labels, wanted = pattern.split("."), bare.split(".")

@@ -2,7 +2,7 @@
 
 Source: cosign's signature specification as of v3.1.2; the order of checks is that of containers/image for
 ``sigstoreSigned``: the signature before the payload is read, the digest before any identity.
-Certificates on ``.sig`` layers are not used: keyless trust is another format's business.
+A certificate on a ``.sig`` layer is used where certificates are trusted, and changes nothing where keys are.
 """
 
 from __future__ import annotations
@@ -21,7 +21,14 @@ from plimsoll.model.digest import Digest
 from plimsoll.model.evidence import Attachment, TagPlace
 from plimsoll.model.signature import UntrustedCosignSignature
 from plimsoll.model.trust import PublicKey, parse_pem_key
-from plimsoll.signatures.formats import KeyTrust, LogIgnored, SignatureFormat, VerifiedSignature
+from plimsoll.signatures.certificates import (
+    CertificateTrust,
+    FulcioCertificates,
+    parse_intermediates,
+    parse_leaf,
+    verify_certificate,
+)
+from plimsoll.signatures.formats import KeyTrust, LogByKeys, LogIgnored, SignatureFormat, Trust, VerifiedSignature
 from plimsoll.signatures.simple_payload import UntrustedPayload, parse_payload
 from plimsoll.signatures.transparency import (
     VerifiedLogEntry,
@@ -29,12 +36,14 @@ from plimsoll.signatures.transparency import (
     parse_log_entry,
     verify_log_entry,
 )
-from plimsoll.signatures.verifying import decode_base64, find_signer
+from plimsoll.signatures.verifying import decode_base64, find_signer, verify_by_key
+from plimsoll.signatures.x509 import Certificate
 
 SIMPLE_SIGNING: Final = "application/vnd.dev.cosign.simplesigning.v1+json"
 SIGNATURE_ANNOTATION: Final = "dev.cosignproject.cosign/signature"
 LOG_ANNOTATION: Final = "dev.sigstore.cosign/bundle"
 CERTIFICATE_ANNOTATION: Final = "dev.sigstore.cosign/certificate"
+CHAIN_ANNOTATION: Final = "dev.sigstore.cosign/chain"
 
 
 def signature_places(digests: tuple[Digest, ...]) -> tuple[TagPlace, ...]:
@@ -52,29 +61,27 @@ def parse_attachment(attachment: Attachment) -> UntrustedCosignSignature:
         signature=annotations.get(SIGNATURE_ANNOTATION),
         log_entry=annotations.get(LOG_ANNOTATION),
         certificate=annotations.get(CERTIFICATE_ANNOTATION),
+        chain=annotations.get(CHAIN_ANNOTATION),
     )
 
 
 def verify_signature(
-    untrusted: UntrustedCosignSignature, trust: KeyTrust, digests: tuple[Digest, ...]
+    untrusted: UntrustedCosignSignature, trust: Trust, digests: tuple[Digest, ...], now_s: float
 ) -> VerifiedSignature:
     """Prove a signature of an image with ``digests``; raises the SignatureError of the first step that fails.
 
-    The caller owes: the signed identity and annotations.
+    ``now_s``, in seconds since 1970, is when a certificate must be valid if no log proves another time. The caller
+    owes: the signed identity and annotations.
     """
     # 1. There is a signature, in canonical base64.
     if not untrusted.signature:
         raise BadSignatureError(f"the layer has no annotation {SIGNATURE_ANNOTATION}")
     signature = decode_base64(untrusted.signature, what=f"the annotation {SIGNATURE_ANNOTATION}")
-    # 2. Where a log entry is demanded there is one: asked first, as it costs nothing.
-    if not isinstance(trust.log, LogIgnored) and untrusted.log_entry is None:
-        raise LogProofMissingError(
-            "the signature has no transparency-log entry; sign with one, or say --insecure-ignore-tlog"
-        )
-    # 3. A trusted key made it over the payload's bytes.
-    key = _signer(untrusted, trust, signature)
-    # 4. The log entry is about this signature, key and payload, and a trusted log promised it.
-    logged = _verify_log(untrusted, trust, key, signature)
+    # 2 to 4. A key that is trusted made it over the payload's bytes, and is logged where that is demanded.
+    if isinstance(trust, KeyTrust):
+        key, logged = _verify_by_keys(untrusted, trust, signature)
+    else:
+        key, logged = _verify_by_certificate(untrusted, trust, signature, now_s)
     # 5. The payload, now known to be signed, is the exact document.
     payload = parse_payload(untrusted.payload)
     # 6. It names this image.
@@ -87,6 +94,46 @@ def verify_signature(
         annotations=payload.optional,
         logged_at_s=None if logged is None else logged.integrated_time_s,
     )
+
+
+def _verify_by_keys(
+    untrusted: UntrustedCosignSignature, trust: KeyTrust, signature: bytes
+) -> tuple[PublicKey, VerifiedLogEntry | None]:
+    # 2. Where a log entry is demanded there is one: asked first, as it costs nothing.
+    if not isinstance(trust.log, LogIgnored) and untrusted.log_entry is None:
+        raise LogProofMissingError(
+            "the signature has no transparency-log entry; sign with one, or say --insecure-ignore-tlog"
+        )
+    # 3. A trusted key made it over the payload's bytes.
+    key = _signer(untrusted, trust, signature)
+    # 4. The log entry is about this signature, key and payload, and a trusted log promised it.
+    return key, _verify_log(untrusted, trust, key, signature)
+
+
+def _verify_by_certificate(
+    untrusted: UntrustedCosignSignature, trust: CertificateTrust, signature: bytes, now_s: float
+) -> tuple[PublicKey, VerifiedLogEntry | None]:
+    # 2. The log entry is about this signature, certificate and payload: only a trusted log's word is a time.
+    fulcio = isinstance(trust, FulcioCertificates)
+    if fulcio and untrusted.log_entry is None:
+        raise LogProofMissingError("a Fulcio certificate counts with a transparency-log entry only; there is none")
+    leaf = parse_leaf(untrusted.certificate)
+    logged = _logged(untrusted, trust, leaf, signature) if isinstance(trust, FulcioCertificates) else None
+    # 3. The certificate leads to a trusted authority at that time, and is for whom the trust names.
+    key = verify_certificate(
+        leaf,
+        intermediates=parse_intermediates(untrusted.chain),
+        trust=trust,
+        at_s=now_s if logged is None else logged.integrated_time_s,
+    )
+    # 4. Its key made the signature over the payload's bytes.
+    try:
+        verify_by_key(key, signature=signature, signed=untrusted.payload, hash_name="sha256")
+    except UntrustedKeyError:
+        raise BadSignatureError(
+            "the certificate's key did not sign these bytes: they were changed, or another key signed"
+        ) from None
+    return key, logged
 
 
 def _signer(untrusted: UntrustedCosignSignature, trust: KeyTrust, signature: bytes) -> PublicKey:

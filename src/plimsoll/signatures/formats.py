@@ -12,6 +12,7 @@ from typing import Generic, Literal, TypeVar
 from plimsoll.model.digest import Digest
 from plimsoll.model.evidence import Attachment, Place
 from plimsoll.model.trust import PublicKey, TrustRoot
+from plimsoll.signatures.certificates import CertificateTrust
 
 HashName = Literal["sha224", "sha256", "sha384", "sha512"]
 Untrusted = TypeVar("Untrusted")
@@ -48,12 +49,16 @@ class KeyTrust:
     hash_name: HashName = "sha256"
 
 
+Trust = KeyTrust | CertificateTrust
+"""Who may have signed."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedSignature:
     """A signature that one trusted key made over one of the image's digests; what it claims beside is signed too.
 
     The caller still owes: whether ``docker_reference`` is a name that the policy wants, and ``annotations``.
-    ``key`` is the fingerprint of the key's SPKI. ``logged_at_s`` is None unless a log proved it.
+    ``key`` is the fingerprint of the key's SPKI, a certificate's where that is trusted. ``logged_at_s`` is None unless a log proved it.
     """
 
     format: str
@@ -69,10 +74,11 @@ class SignatureFormat(Generic[Untrusted]):
     """One format.
 
     ``places`` says where to look for signatures of an image with these digests, the best place first.
-    ``parse`` reads one attachment; ``verify`` proves it, or raises SignatureError; both are pure.
+    ``parse`` reads one attachment; ``verify`` proves it, or raises SignatureError; both are pure. The time given to
+    ``verify``, in seconds since 1970, is the present one: it counts where the signature proves no other.
     """
 
     name: str
     places: Callable[[tuple[Digest, ...]], tuple[Place, ...]]
     parse: Callable[[Attachment], Untrusted]
-    verify: Callable[[Untrusted, KeyTrust, tuple[Digest, ...]], VerifiedSignature]
+    verify: Callable[[Untrusted, Trust, tuple[Digest, ...], float], VerifiedSignature]

@@ -1,6 +1,6 @@
-"""Stored signatures: what the ``signature-N`` files of a lookaside or a ``dir:`` hold, told apart by their first bytes.
+r"""Stored signatures: what the ``signature-N`` files of a lookaside or a ``dir:`` hold, told apart by the first byte.
 
-Source: containers/image's signature blobs: a bare OpenPGP message, known by its first packet, or ``\\0FORMAT\\nDATA``.
+Source: containers/image's signature blobs: a bare OpenPGP message, known by its first packet, or ``\0FORMAT\nDATA``.
 The wrapper around a sigstore attachment is not signed; members it does not need are passed over.
 """
 

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 _FAULTS: Final = (RuntimeError, ValueError, OSError)
 """What pysequoia raises: RuntimeError for all that Sequoia says, the others for what lies below it."""
+_CHANGED: Final = (
+    "the OpenPGP signature does not verify: the payload was changed after it was signed, or the key was not valid then"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,32 +111,35 @@ def verify_message(message: bytes, keyring: Keyring) -> VerifiedMessage:
     with _sequoia(BadSignatureError, "the OpenPGP signature cannot be read"):
         signature = pysequoia.Sig.from_bytes(signed.signature)
         signers = keyring.signers(_handles(signature))
-    if not signers:
-        raise UntrustedKeyError(f"signed by the OpenPGP key {_named(signature)}, which is not trusted here")
+        if not signers:
+            raise UntrustedKeyError(f"signed by the OpenPGP key {_named(signature)}, which is not trusted here")
+        _check_claims(signature, signers)
     certs = [signer.cert for signer in signers]
-    try:
-        with _sequoia(BadSignatureError, "the OpenPGP signature does not verify"):
-            found = pysequoia.verify(signed.data, lambda _handles: certs, signature=signature).valid_sigs
-    except BadSignatureError as error:
-        raise BadSignatureError(f"{error}; {_likely_reason(signature, signers)}") from None
+    with _sequoia(BadSignatureError, _CHANGED):
+        found = pysequoia.verify(signed.data, lambda _handles: certs, signature=signature).valid_sigs
     if len(found) != 1:
-        raise BadSignatureError(f"{len(found)} keys made one signature")
-    return VerifiedMessage(data=signed.data, signer=_good_signer(found[0].certificate, found[0].signing_key, signers))
+        raise BadSignatureError(f"{len(found)} keys made one OpenPGP signature")
+    signer, key = _maker(found[0].certificate, found[0].signing_key, signers)
+    _check_good_now(signer.primary, "key")
+    _check_good_now(key, "subkey")
+    return VerifiedMessage(data=signed.data, signer=signer.fingerprint)
 
 
-def _good_signer(certificate: str, key: str, signers: Iterable[_Certificate]) -> str:
-    """The primary fingerprint of a signer whose keys are neither revoked nor expired by now."""
+def _maker(certificate: str, key: str, signers: Iterable[_Certificate]) -> tuple[_Certificate, _Key]:
+    """Whom Sequoia names as the signer, among those it was given."""
     for signer in signers:
-        if signer.cert.fingerprint != certificate:
-            continue
-        made = signer.primary if key == signer.primary.fingerprint else signer.subkeys[key]
-        for each, what in ((signer.primary, "key"), (made, "subkey")):
-            if each.revoked:
-                raise BadSignatureError(f"signed by the OpenPGP {what} {each.fingerprint.upper()}, which is revoked")
-            if each.expires_s is not None and each.expires_s <= time.time():
-                raise BadSignatureError(f"signed by the OpenPGP {what} {each.fingerprint.upper()}, which has expired")
-        return signer.fingerprint
+        if signer.primary.fingerprint == certificate:
+            made = signer.primary if key == certificate else signer.subkeys.get(key)
+            if made is not None:
+                return signer, made
     raise UntrustedKeyError(f"signed by the OpenPGP key {certificate.upper()}, which is not trusted here")
+
+
+def _check_good_now(key: _Key, what: str) -> None:
+    if key.revoked:
+        raise BadSignatureError(f"signed by the OpenPGP {what} {key.fingerprint.upper()}, which is revoked")
+    if key.expires_s is not None and key.expires_s <= time.time():
+        raise BadSignatureError(f"signed by the OpenPGP {what} {key.fingerprint.upper()}, which has expired")
 
 
 def _handles(signature: Sig) -> tuple[str, ...]:
@@ -144,18 +150,16 @@ def _named(signature: Sig) -> str:
     return next((name.upper() for name in _handles(signature)), "that it does not name")
 
 
-def _likely_reason(signature: Sig, signers: tuple[_Certificate, ...]) -> str:
-    """Why a signature by a trusted key may have failed, which pysequoia does not say."""
-    from pysequoia.packet import HashAlgorithm  # noqa: PLC0415
+def _check_claims(signature: Sig, signers: tuple[_Certificate, ...]) -> None:
+    """Refuse what Sequoia would refuse, whatever was signed: it does so without saying why."""
+    from pysequoia.packet import HashAlgorithm  # noqa: PLC0415  # late, see above
 
-    for signer in signers:
-        if signer.unusable is not None:
-            return f"the key {signer.fingerprint} is refused: {signer.unusable}"
+    if all(signer.unusable is not None for signer in signers):
+        raise BadSignatureError(f"signed by the OpenPGP key {_named(signature)}, which is refused: {signers[0].unusable}")
     if signature.hash_algorithm in (HashAlgorithm.MD5, HashAlgorithm.SHA1, HashAlgorithm.RipeMD):
-        return "it uses a broken hash (MD5, SHA-1 or RIPEMD-160): sign again with SHA-256 or better"
+        raise BadSignatureError("the OpenPGP signature is over a broken hash; sign again with SHA-256 or better")
     if signature.expiration is not None and signature.expiration.timestamp() <= time.time():
-        return "it has expired"
-    return "its payload was changed after it was signed, or its key was not valid then"
+        raise BadSignatureError(f"the OpenPGP signature has expired, on {signature.expiration:%Y-%m-%d}")
 
 
 def _split(data: bytes, where: str) -> list[Cert]:
@@ -172,8 +176,8 @@ def _split(data: bytes, where: str) -> list[Cert]:
 
 
 def _certificate(cert: Cert) -> _Certificate:
-    """Read the facts of a certificate that judging its signatures needs."""
-    from pysequoia.packet import PacketPile, Tag  # noqa: PLC0415  # late, see above
+    """Read what judging a certificate's signatures needs; any revocation of the primary key counts, proven or not."""
+    from pysequoia.packet import PacketPile, SignatureType, Tag  # noqa: PLC0415  # late, see above
 
     unusable: str | None = None
     expiration = None
@@ -186,16 +190,15 @@ def _certificate(cert: Cert) -> _Certificate:
         if packet.tag in (Tag.PublicKey, Tag.PublicSubkey):
             groups.append([])
         groups[-1].append(packet)
-    primary, *subkeys = [
-        _key(group, revoked=cert.is_revoked, expires_s=None if expiration is None else expiration.timestamp())
-        if group[0].tag == Tag.PublicKey
-        else _subkey(group)
-        for group in groups
-    ]
+    primary = _key(
+        groups[0],
+        revoked=cert.is_revoked or any(packet.signature_type == SignatureType.KeyRevocation for packet in groups[0]),
+        expires_s=None if expiration is None else expiration.timestamp(),
+    )
     return _Certificate(
         fingerprint=cert.fingerprint.upper(),
         primary=primary,
-        subkeys={key.fingerprint: key for key in subkeys},
+        subkeys={key.fingerprint: key for key in map(_subkey, groups[1:])},
         unusable=unusable,
         cert=cert,
     )

@@ -52,11 +52,11 @@ class _Decompressor(Protocol):
 def read_signed_message(message: bytes) -> SignedMessage:
     """Read a one-pass signature, a binary literal and its version 4 signature, as they are or in one compressed packet.
 
-    Raises BadSignatureError for every other form: armored, cleartext-signed, detached, encrypted, signed twice or not at
-    all, with anything before, between or after, or past the size caps.
+    Raises BadSignatureError for every other form: armored, cleartext-signed, detached, encrypted, not signed, signed
+    twice, with anything before, between or after, or past the size caps.
     """
     if message.startswith(b"-----BEGIN PGP"):
-        raise BadSignatureError("an armored or cleartext-signed text; only a binary OpenPGP message is a signature here")
+        raise BadSignatureError("an armored or cleartext-signed text; a binary OpenPGP message is needed")
     packets = _read_packets(message)
     if [packet.tag for packet in packets] == [_COMPRESSED]:
         packets = _read_packets(_decompress(packets[0].body))
@@ -111,7 +111,7 @@ def _read_packet(data: bytes, at: int) -> tuple[_Packet, int]:
         start = at + 1 + size
         body = _take(data, start, int.from_bytes(_take(data, at + 1, size)))
         return _Packet(tag=tag, body=body), start + len(body)
-    # Of indeterminate length: all that is left. gpg writes compressed packets so; a literal would swallow its signature.
+    # Of indeterminate length: all that is left. gpg compresses so; a literal would swallow its signature.
     if tag != _COMPRESSED:
         raise BadSignatureError(f"an OpenPGP packet {tag} without a length")
     return _Packet(tag=tag, body=data[at + 1 :]), len(data)

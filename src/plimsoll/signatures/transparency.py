@@ -20,6 +20,7 @@ from plimsoll.model.trust import PublicKey, parse_pem_key
 from plimsoll.native import JsonValue, ReadError, jcs_encode, read_json
 from plimsoll.signatures.formats import LogByKeys, LogByRoot
 from plimsoll.signatures.verifying import decode_base64, verify_by_key
+from plimsoll.signatures.x509 import Certificate, parse_pem_certificates
 
 _MAX_INT: Final = 2**53 - 1
 """RFC 8785 section 3.2.2.3: larger integers have no one canonical form; real indexes are far below."""
@@ -97,11 +98,17 @@ def parse_hashedrekord(body: bytes) -> UntrustedHashedRekord:
 
 
 def verify_log_entry(
-    entry: UntrustedLogEntry, *, trust: LogByRoot | LogByKeys, key: PublicKey, signature: bytes, payload: bytes
+    entry: UntrustedLogEntry,
+    *,
+    trust: LogByRoot | LogByKeys,
+    key: PublicKey | Certificate,
+    signature: bytes,
+    payload: bytes,
 ) -> VerifiedLogEntry:
     """Prove that a trusted log promised to log ``signature`` by ``key`` over ``payload``.
 
-    The caller owes: that ``key`` is trusted and made the signature. Raises LogProofInvalidError.
+    A signature by a certificate's key is logged with the certificate. The caller owes: that ``key`` is trusted and
+    made the signature. Raises LogProofInvalidError.
     """
     # 1. The body is a hashedrekord (cosign-formats, section 4).
     record = parse_hashedrekord(_bytes(entry.body, "Payload.body", limit=limits.LOG_ENTRY_BYTES))
@@ -112,7 +119,7 @@ def verify_log_entry(
     if record.signature != signature:
         raise LogProofInvalidError("the log entry is about another signature")
     # 4. ... and this key, compared as DER.
-    if _verifier(record.verifier_pem) != key:
+    if not _is_verifier(record.verifier_pem, key):
         raise LogProofInvalidError("the log entry is about a signature by another key")
     # 5. The log signed exactly this entry.
     _verify_set(entry, trust)
@@ -156,11 +163,13 @@ def _log_keys(entry: UntrustedLogEntry, trust: LogByRoot | LogByKeys) -> tuple[P
     return current
 
 
-def _verifier(pem: bytes) -> PublicKey | None:
+def _is_verifier(pem: bytes, key: PublicKey | Certificate) -> bool:
     try:
-        return parse_pem_key(pem)
+        if isinstance(key, Certificate):
+            return parse_pem_certificates(pem, most=1) == (key,)
+        return parse_pem_key(pem) == key
     except UnreadableKeyError:
-        return None  # a certificate, or nothing readable: equal to no key
+        return False  # a key where a certificate signed, the other way round, or nothing readable
 
 
 def _read(data: bytes, what: str) -> JsonValue:
