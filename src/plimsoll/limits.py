@@ -185,4 +185,4 @@ CHAIN_CERTIFICATES: Final = 16
 PATH_CERTIFICATES: Final = 10
 """Certificates from leaf to root: real paths have two to five."""
 PATH_SIGNATURE_CHECKS: Final = 100
-"""Signatures checked in search of one path, as Go's crypto/x509: certificates with one name can be tried in any order."""
+"""Signatures checked in search of one path, as in Go: of many certificates with one name each may be the issuer."""

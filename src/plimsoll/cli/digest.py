@@ -6,7 +6,6 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 from plimsoll import limits
 from plimsoll.cli.arguments import Parser
@@ -48,6 +47,8 @@ def _hash_all(files: Sequence[str]) -> Iterator[bytes | OSError]:
     if len(runs) == 1:
         yield from _hash_run(runs[0])
         return
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  # it costs a quarter of the start-up
+
     with ThreadPoolExecutor(max_workers=min(processors, len(runs))) as threads:
         for results in threads.map(_hash_run, runs):
             yield from results

@@ -19,7 +19,7 @@ from plimsoll.model.verdict import Judgement, Outcome, Reason, SignatureRecord, 
 from plimsoll.policy.identity import MatchExact, MatchRepoDigestOrExact, accepts
 from plimsoll.policy.prepare import Ready, ReadyRequirement
 from plimsoll.policy.requirements import AcceptAnything, AdHocKeys, Reject, SigstoreSigned
-from plimsoll.signatures.formats import KeyTrust, SignatureFormat, VerifiedSignature
+from plimsoll.signatures.formats import SignatureFormat, Trust, VerifiedSignature
 
 Claims = Callable[[VerifiedSignature], Reason | None]
 """Whether a proven signature says what the requirement wants: None if so."""
@@ -74,7 +74,7 @@ def _assess(item: ReadyRequirement, ready: Ready, evidence: Evidence) -> Judgeme
         case AdHocKeys() as asked:
             question = _Question(trust=item.trust, claims=partial(_annotated, asked), threshold=asked.threshold)
             return _assess_signatures(question, ready, evidence)
-        case SigstoreSigned(keys=keys) as signed if keys is not None:
+        case SigstoreSigned() as signed:
             question = _Question(trust=item.trust, claims=partial(_identified, signed, evidence), threshold=1)
             return _assess_signatures(question, ready, evidence)
         case _:
@@ -115,7 +115,7 @@ def _identity_hint(asked: SigstoreSigned, found: VerifiedSignature) -> str:
 class _Question:
     """Who is trusted, what a good signature must also say, and how many distinct keys are needed."""
 
-    trust: KeyTrust | Reason | None
+    trust: Trust | Reason | None
     claims: Claims
     threshold: int
 
@@ -170,12 +170,14 @@ def _try(
     if attachment.failure is not None:
         _note(tally, SignatureRecord(format=name, verified=False, reason=attachment.failure))
         return
-    if not isinstance(question.trust, KeyTrust):
+    if question.trust is None or isinstance(question.trust, Reason):
         reason = question.trust or Reason(code="unsupported", message="no trust was prepared")
         _note(tally, SignatureRecord(format=name, verified=False, reason=reason))
         return
     try:
-        found = signature_format.verify(signature_format.parse(attachment), question.trust, evidence.digests)
+        found = signature_format.verify(
+            signature_format.parse(attachment), question.trust, evidence.digests, evidence.now_s
+        )
     except (SignatureError, ContentError) as error:
         _note(tally, SignatureRecord(format=name, verified=False, reason=Reason.of(error)))
         return

@@ -6,9 +6,10 @@ remembered as a Reason and makes undetermined only what really needs it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from functools import partial
+from typing import Final, TypeVar
 
 from plimsoll.errors import UnreadableKeyError
 from plimsoll.model.trust import PublicKey, TrustRoot, parse_pem_key
@@ -16,22 +17,27 @@ from plimsoll.model.verdict import Reason
 from plimsoll.policy.requirements import (
     AcceptAnything,
     AdHocKeys,
+    FulcioTrust,
     KeySource,
     LogDemand,
+    PkiTrust,
     Reject,
     Requirement,
     SignedBaseLayer,
     SignedBy,
     SigstoreSigned,
 )
+from plimsoll.signatures.certificates import FulcioCertificates, PkiCertificates
 from plimsoll.signatures.cosign import COSIGN
-from plimsoll.signatures.formats import KeyTrust, LogByKeys, LogByRoot, LogIgnored, SignatureFormat
+from plimsoll.signatures.formats import KeyTrust, LogByKeys, LogByRoot, LogIgnored, SignatureFormat, Trust
+from plimsoll.signatures.x509 import Certificate, parse_pem_certificates
 
 KEYED_FORMATS: Final[tuple[SignatureFormat[object], ...]] = (COSIGN,)  # type: ignore[assignment]  # each parses its own
-"""The formats that trust in a key can use, the one asked first in front."""
+"""The formats that trust in a key or a certificate can use, the one asked first in front."""
 
 ReadKey = Callable[[str], bytes]
 """A path -> the file's bytes; raises UnreadableKeyError naming the file."""
+_Material = TypeVar("_Material", PublicKey, Certificate)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +45,7 @@ class ReadyRequirement:
     """A requirement and the trust it gives: a Reason where a key could not be had, None where none is used."""
 
     requirement: Requirement
-    trust: KeyTrust | Reason | None = None
+    trust: Trust | Reason | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +86,7 @@ def prepare(
     )
 
 
-def _trust(item: Requirement, *, read_key: ReadKey, trust_root: TrustRoot | None) -> KeyTrust | Reason | None:
+def _trust(item: Requirement, *, read_key: ReadKey, trust_root: TrustRoot | None) -> Trust | Reason | None:
     match item:
         case AcceptAnything() | Reject():
             return None
@@ -89,10 +95,12 @@ def _trust(item: Requirement, *, read_key: ReadKey, trust_root: TrustRoot | None
             return KeyTrust(keys=item.keys, log=log, hash_name=item.digest_algorithm)
         case SigstoreSigned(keys=KeySource() as source, fulcio=None, pki=None):
             return _sigstore_trust(source, item.rekor_keys, read_key)
-        case SigstoreSigned(fulcio=None):
-            return _unsupported("sigstoreSigned with pki", item.where)
+        case SigstoreSigned(keys=None, fulcio=FulcioTrust() as fulcio, pki=None):
+            return _fulcio_trust(fulcio, item.rekor_keys, read_key)
+        case SigstoreSigned(keys=None, fulcio=None, pki=PkiTrust() as pki, rekor_keys=None):
+            return _pki_trust(pki, read_key)
         case SigstoreSigned():
-            return _unsupported("sigstoreSigned with fulcio", item.where)
+            return _unsupported("sigstoreSigned with other trust than one of keys, fulcio and pki", item.where)
         case SignedBy():
             return _unsupported("signedBy (GPG simple signing)", item.where)
         case SignedBaseLayer():
@@ -104,26 +112,67 @@ def _unsupported(what: str, where: str) -> Reason:
 
 
 def _sigstore_trust(source: KeySource, rekor: KeySource | None, read_key: ReadKey) -> KeyTrust | Reason:
-    keys = _load(source, read_key)
+    keys = _keys(source, read_key)
     if isinstance(keys, Reason):
         return keys
     if rekor is None:
         return KeyTrust(keys=keys, log=LogIgnored())
-    rekor_keys = _load(rekor, read_key)
+    rekor_keys = _keys(rekor, read_key)
     return rekor_keys if isinstance(rekor_keys, Reason) else KeyTrust(keys=keys, log=LogByKeys(keys=rekor_keys))
 
 
-def _load(source: KeySource, read_key: ReadKey) -> tuple[PublicKey, ...] | Reason:
+def _fulcio_trust(asked: FulcioTrust, rekor: KeySource | None, read_key: ReadKey) -> FulcioCertificates | Reason:
+    authorities = _certificates(asked.ca, read_key)
+    if isinstance(authorities, Reason):
+        return authorities
+    rekor_keys = _keys(rekor or KeySource(), read_key)  # without a log key no time is proven, and nothing is good
+    if isinstance(rekor_keys, Reason):
+        return rekor_keys
+    return FulcioCertificates(
+        ca=authorities, oidc_issuer=asked.oidc_issuer, subject_email=asked.subject_email, rekor_keys=rekor_keys
+    )
+
+
+def _pki_trust(asked: PkiTrust, read_key: ReadKey) -> PkiCertificates | Reason:
+    roots = _certificates(asked.roots, read_key)
+    if isinstance(roots, Reason):
+        return roots
+    intermediates = _certificates(asked.intermediates or KeySource(), read_key)
+    if isinstance(intermediates, Reason):
+        return intermediates
+    return PkiCertificates(
+        roots=roots,
+        intermediates=intermediates,
+        subject_email=asked.subject_email,
+        subject_hostname=asked.subject_hostname,
+    )
+
+
+def _keys(source: KeySource, read_key: ReadKey) -> tuple[PublicKey, ...] | Reason:
     """All keys of a source; one that fails spoils all, as in containers/image."""
-    keys: list[PublicKey] = []
+    return _load(source, read_key, lambda pem: (parse_pem_key(pem),), "key")
+
+
+def _certificates(source: KeySource, read_key: ReadKey) -> tuple[Certificate, ...] | Reason:
+    """All certificates of a source; one that fails spoils all."""
+    return _load(source, read_key, parse_pem_certificates, "certificate")
+
+
+def _load(
+    source: KeySource, read_key: ReadKey, parse: Callable[[bytes], tuple[_Material, ...]], what: str
+) -> tuple[_Material, ...] | Reason:
+    found: list[_Material] = []
+    for name, pem in _texts(source, read_key, what):
+        try:
+            found.extend(parse(pem()))
+        except UnreadableKeyError as error:
+            return Reason(code=error.code, message=f"{name} {source.where}: {error}")
+    return tuple(dict.fromkeys(found))
+
+
+def _texts(source: KeySource, read_key: ReadKey, what: str) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    """What a message calls each text, and how to get it."""
     for path in source.paths:
-        try:
-            keys.append(parse_pem_key(read_key(path)))
-        except UnreadableKeyError as error:
-            return Reason(code=error.code, message=f"the key {path!r} of {source.where}: {error}")
+        yield f"the {what} {path!r} of", partial(read_key, path)
     for at, data in enumerate(source.data):
-        try:
-            keys.append(parse_pem_key(data))
-        except UnreadableKeyError as error:
-            return Reason(code=error.code, message=f"key {at} given inline at {source.where}: {error}")
-    return tuple(dict.fromkeys(keys))
+        yield f"{what} {at} given inline at", partial(bytes, data)

@@ -6,6 +6,7 @@ Neither asks for an SCT or for revocation.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
@@ -86,29 +87,22 @@ def verify_certificate(
     ``at_s`` is the time at which every certificate of the path must be valid: the log's for Fulcio, else now.
     Raises CertificateUntrustedError, CertificateExpiredError, IdentityMismatchError.
     """
-    fulcio = isinstance(trust, FulcioCertificates)
-    path = find_path(
-        leaf,
-        roots=trust.ca if isinstance(trust, FulcioCertificates) else trust.roots,
-        intermediates=intermediates if fulcio else (*trust.intermediates, *intermediates),
-        at_s=at_s,
-        usages=(CODE_SIGNING,),
-    )
+    roots, known = (trust.ca, ()) if isinstance(trust, FulcioCertificates) else (trust.roots, trust.intermediates)
+    find_path(leaf, roots=roots, intermediates=(*known, *intermediates), at_s=at_s, usages=(CODE_SIGNING,))
     match trust:
         case FulcioCertificates():
             _check_issuer(leaf, trust.oidc_issuer)
             _check_email(leaf, trust.subject_email)
         case PkiCertificates(subject_email=None, subject_hostname=None):
-            raise IdentityMismatchError("no subject is trusted here: a pki trust needs an e-mail address or a host name")
+            raise IdentityMismatchError("no subject is trusted here: a pki trust needs an e-mail address or a host")
         case PkiCertificates():
             if trust.subject_email is not None:
                 _check_email(leaf, trust.subject_email)
             if trust.subject_hostname is not None:
                 _check_hostname(leaf, trust.subject_hostname)
-    key = path[0].key
-    if key is None:
+    if leaf.key is None:
         raise CertificateUntrustedError(f"{leaf.title} has a key of a kind that is not trusted")
-    return key
+    return leaf.key
 
 
 def _check_issuer(leaf: Certificate, wanted: str) -> None:
@@ -162,7 +156,7 @@ def _check_hostname(leaf: Certificate, wanted: str) -> None:
         raise IdentityMismatchError(f"the certificate is for {_listed(hosts)}, not for the host {wanted!r:.160}")
 
 
-def _listed(names: list[str] | list[object]) -> str:
+def _listed(names: Sequence[object]) -> str:
     return f"{', '.join(map(repr, names[:4]))[:300]}{', ...' if len(names) > 4 else ''}" or "no such subject"
 
 

@@ -28,7 +28,15 @@ from plimsoll.signatures.certificates import (
     parse_leaf,
     verify_certificate,
 )
-from plimsoll.signatures.formats import KeyTrust, LogByKeys, LogIgnored, SignatureFormat, Trust, VerifiedSignature
+from plimsoll.signatures.formats import (
+    KeyTrust,
+    LogByKeys,
+    LogIgnored,
+    LogTrust,
+    SignatureFormat,
+    Trust,
+    VerifiedSignature,
+)
 from plimsoll.signatures.simple_payload import UntrustedPayload, parse_payload
 from plimsoll.signatures.transparency import (
     VerifiedLogEntry,
@@ -107,18 +115,18 @@ def _verify_by_keys(
     # 3. A trusted key made it over the payload's bytes.
     key = _signer(untrusted, trust, signature)
     # 4. The log entry is about this signature, key and payload, and a trusted log promised it.
-    return key, _verify_log(untrusted, trust, key, signature)
+    return key, _verify_log(untrusted, trust.log, key, signature)
 
 
 def _verify_by_certificate(
     untrusted: UntrustedCosignSignature, trust: CertificateTrust, signature: bytes, now_s: float
 ) -> tuple[PublicKey, VerifiedLogEntry | None]:
-    # 2. The log entry is about this signature, certificate and payload: only a trusted log's word is a time.
-    fulcio = isinstance(trust, FulcioCertificates)
-    if fulcio and untrusted.log_entry is None:
-        raise LogProofMissingError("a Fulcio certificate counts with a transparency-log entry only; there is none")
+    # 2. Where Fulcio is trusted there is a log entry about this signature, certificate and payload: it proves the time.
+    log = LogByKeys(keys=trust.rekor_keys) if isinstance(trust, FulcioCertificates) else LogIgnored()
+    if isinstance(log, LogByKeys) and untrusted.log_entry is None:
+        raise LogProofMissingError("a certificate of Fulcio's counts with a transparency-log entry only; there is none")
     leaf = parse_leaf(untrusted.certificate)
-    logged = _logged(untrusted, trust, leaf, signature) if isinstance(trust, FulcioCertificates) else None
+    logged = _verify_log(untrusted, log, leaf, signature)
     # 3. The certificate leads to a trusted authority at that time, and is for whom the trust names.
     key = verify_certificate(
         leaf,
@@ -161,14 +169,14 @@ def _names_a_trusted_key(untrusted: UntrustedCosignSignature, trust: KeyTrust) -
 
 
 def _verify_log(
-    untrusted: UntrustedCosignSignature, trust: KeyTrust, key: PublicKey, signature: bytes
+    untrusted: UntrustedCosignSignature, log: LogTrust, key: PublicKey | Certificate, signature: bytes
 ) -> VerifiedLogEntry | None:
-    if isinstance(trust.log, LogIgnored):
+    if isinstance(log, LogIgnored):
         return None
     if untrusted.log_entry is None:
         raise LogProofMissingError("the signature has no transparency-log entry")
     return verify_log_entry(
-        parse_log_entry(untrusted.log_entry), trust=trust.log, key=key, signature=signature, payload=untrusted.payload
+        parse_log_entry(untrusted.log_entry), trust=log, key=key, signature=signature, payload=untrusted.payload
     )
 
 

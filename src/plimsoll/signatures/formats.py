@@ -58,7 +58,8 @@ class VerifiedSignature:
     """A signature that one trusted key made over one of the image's digests; what it claims beside is signed too.
 
     The caller still owes: whether ``docker_reference`` is a name that the policy wants, and ``annotations``.
-    ``key`` is the fingerprint of the key's SPKI, a certificate's where that is trusted. ``logged_at_s`` is None unless a log proved it.
+    ``key`` is the fingerprint of the SPKI of the key, or of the certificate's key. ``logged_at_s`` is None unless a log
+    proved it.
     """
 
     format: str

@@ -37,9 +37,9 @@ def _fault(
 ) -> str | None:
     forbids = [subtree for subtree in excluded if type(subtree) is type(name)]
     allows = [subtree for subtree in permitted if type(subtree) is type(name)]
-    if any([_covers(subtree, name, wide=True) for subtree in forbids]):  # all are compared: one may not be comparable
+    if any(_covers(subtree, name, wide=True) for subtree in forbids):
         return f"may not speak for {_shown(name)}: it is excluded"
-    if allows and not any([_covers(subtree, name, wide=False) for subtree in allows]):
+    if allows and not any(_covers(subtree, name, wide=False) for subtree in allows):
         return f"may not speak for {_shown(name)}: it is not among the permitted names"
     return None
 

@@ -31,37 +31,39 @@ _CHANGED: Final = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Key:
-    """A primary key or subkey: when it ends, in seconds since 1970 (None: never), and whether it is revoked."""
+class _Signer:
+    """A primary key or subkey that may have signed, with the certificate it belongs to.
 
+    Fingerprints are lower-case hex. ``refused`` says why it is never good; ``expires_s`` is the earlier end of it and
+    its primary key, in seconds since 1970.
+    """
+
+    primary: str
     fingerprint: str
     key_id: str
     expires_s: float | None
-    revoked: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Certificate:
-    """A primary key with its subkeys; ``unusable`` says why Sequoia's policy refuses it altogether, if it does."""
-
-    fingerprint: str
-    primary: _Key
-    subkeys: Mapping[str, _Key]
-    unusable: str | None
+    refused: str | None
     cert: Cert
+
+    @property
+    def objection(self) -> str | None:
+        """Why it is not good now; None if it is."""
+        if self.refused is None and self.expires_s is not None and self.expires_s <= time.time():
+            return "has expired"
+        return self.refused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keyring:
-    """The certificates of some keyrings, copies of one merged; ``fingerprints`` are those of the primary keys."""
+    """The certificates of some keyrings; ``fingerprints`` are those of their primary keys, in upper-case hex."""
 
     fingerprints: frozenset[str]
-    _by_handle: Mapping[str, tuple[_Certificate, ...]] = field(repr=False)
+    _signers: Mapping[str, tuple[_Signer, ...]] = field(repr=False)
 
-    def signers(self, handles: Iterable[str]) -> tuple[_Certificate, ...]:
-        """The certificates that have a key with one of these fingerprints or key ids (lower-case hex)."""
-        found = [certificate for handle in handles for certificate in self._by_handle.get(handle, ())]
-        return tuple({certificate.fingerprint: certificate for certificate in found}.values())
+    def signers(self, handles: Iterable[str]) -> tuple[_Signer, ...]:
+        """The keys that have one of these fingerprints or key ids (lower-case hex)."""
+        found = [signer for handle in handles for signer in self._signers.get(handle, ())]
+        return tuple({(signer.primary, signer.fingerprint): signer for signer in found}.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,8 +77,8 @@ class VerifiedMessage:
 def load_keyrings(keyrings: tuple[bytes, ...]) -> Keyring:
     """Read keyrings, binary or armored, of any number of certificates each; empty ones add nothing (as gpg imports).
 
-    Secret keys are read as their public halves. Raises UnreadableKeyError if one of them cannot be read to its end, and
-    past the caps.
+    Copies of one certificate are merged; of secret keys the public halves are read. Raises UnreadableKeyError if a
+    keyring cannot be read to its end, and past the caps.
     """
     merged: dict[str, Cert] = {}
     for at, data in enumerate(keyrings, start=1):
@@ -87,14 +89,13 @@ def load_keyrings(keyrings: tuple[bytes, ...]) -> Keyring:
                 merged[cert.fingerprint] = cert if known is None else known.merge(cert)
     if len(merged) > limits.OPENPGP_CERTIFICATES:
         raise UnreadableKeyError(f"{len(merged)} keys in the keyrings: at most {limits.OPENPGP_CERTIFICATES}")
-    by_handle: dict[str, tuple[_Certificate, ...]] = {}
+    by_handle: dict[str, tuple[_Signer, ...]] = {}
     for cert in merged.values():
         with _sequoia(UnreadableKeyError, f"the key {cert.fingerprint.upper()} cannot be read"):
-            certificate = _certificate(cert)
-        for key in (certificate.primary, *certificate.subkeys.values()):
-            for handle in (key.fingerprint, key.key_id):
-                by_handle[handle] = (*by_handle.get(handle, ()), certificate)
-    return Keyring(fingerprints=frozenset([name.upper() for name in merged]), _by_handle=by_handle)
+            for signer in _signers(cert):
+                for handle in (signer.fingerprint, signer.key_id):
+                    by_handle[handle] = (*by_handle.get(handle, ()), signer)
+    return Keyring(fingerprints=frozenset([name.upper() for name in merged]), _signers=by_handle)
 
 
 def verify_message(message: bytes, keyring: Keyring) -> VerifiedMessage:
@@ -110,52 +111,35 @@ def verify_message(message: bytes, keyring: Keyring) -> VerifiedMessage:
     signed = read_signed_message(message)
     with _sequoia(BadSignatureError, "the OpenPGP signature cannot be read"):
         signature = pysequoia.Sig.from_bytes(signed.signature)
-        signers = keyring.signers(_handles(signature))
-        if not signers:
-            raise UntrustedKeyError(f"signed by the OpenPGP key {_named(signature)}, which is not trusted here")
-        _check_claims(signature, signers)
+        signers = _good_signers(signature, keyring)
+        _check_claims(signature)
     certs = [signer.cert for signer in signers]
     with _sequoia(BadSignatureError, _CHANGED):
         found = pysequoia.verify(signed.data, lambda _handles: certs, signature=signature).valid_sigs
-    if len(found) != 1:
-        raise BadSignatureError(f"{len(found)} keys made one OpenPGP signature")
-    signer, key = _maker(found[0].certificate, found[0].signing_key, signers)
-    _check_good_now(signer.primary, "key")
-    _check_good_now(key, "subkey")
-    return VerifiedMessage(data=signed.data, signer=signer.fingerprint)
-
-
-def _maker(certificate: str, key: str, signers: Iterable[_Certificate]) -> tuple[_Certificate, _Key]:
-    """Whom Sequoia names as the signer, among those it was given."""
+    made = {(each.certificate, each.signing_key) for each in found}
     for signer in signers:
-        if signer.primary.fingerprint == certificate:
-            made = signer.primary if key == certificate else signer.subkeys.get(key)
-            if made is not None:
-                return signer, made
-    raise UntrustedKeyError(f"signed by the OpenPGP key {certificate.upper()}, which is not trusted here")
+        if made == {(signer.primary, signer.fingerprint)}:
+            return VerifiedMessage(data=signed.data, signer=signer.primary.upper())
+    raise BadSignatureError("the OpenPGP signature was made by another key than it names")
 
 
-def _check_good_now(key: _Key, what: str) -> None:
-    if key.revoked:
-        raise BadSignatureError(f"signed by the OpenPGP {what} {key.fingerprint.upper()}, which is revoked")
-    if key.expires_s is not None and key.expires_s <= time.time():
-        raise BadSignatureError(f"signed by the OpenPGP {what} {key.fingerprint.upper()}, which has expired")
+def _good_signers(signature: Sig, keyring: Keyring) -> list[_Signer]:
+    """The keys of ``keyring`` that the signature names and that are good now: at least one."""
+    handles = [name for name in (signature.issuer_fingerprint, signature.issuer_key_id) if name is not None]
+    named = keyring.signers(handles)
+    if not named:
+        name = handles[0].upper() if handles else "that it does not name"
+        raise UntrustedKeyError(f"signed by the OpenPGP key {name}, which is not trusted here")
+    good = [signer for signer in named if signer.objection is None]
+    if not good:
+        raise BadSignatureError(f"signed by the OpenPGP key {named[0].fingerprint.upper()}, which {named[0].objection}")
+    return good
 
 
-def _handles(signature: Sig) -> tuple[str, ...]:
-    return tuple([name for name in (signature.issuer_fingerprint, signature.issuer_key_id) if name is not None])
-
-
-def _named(signature: Sig) -> str:
-    return next((name.upper() for name in _handles(signature)), "that it does not name")
-
-
-def _check_claims(signature: Sig, signers: tuple[_Certificate, ...]) -> None:
-    """Refuse what Sequoia would refuse, whatever was signed: it does so without saying why."""
+def _check_claims(signature: Sig) -> None:
+    """Refuse what Sequoia would refuse whatever was signed: it does so without saying why."""
     from pysequoia.packet import HashAlgorithm  # noqa: PLC0415  # late, see above
 
-    if all(signer.unusable is not None for signer in signers):
-        raise BadSignatureError(f"signed by the OpenPGP key {_named(signature)}, which is refused: {signers[0].unusable}")
     if signature.hash_algorithm in (HashAlgorithm.MD5, HashAlgorithm.SHA1, HashAlgorithm.RipeMD):
         raise BadSignatureError("the OpenPGP signature is over a broken hash; sign again with SHA-256 or better")
     if signature.expiration is not None and signature.expiration.timestamp() <= time.time():
@@ -175,58 +159,56 @@ def _split(data: bytes, where: str) -> list[Cert]:
     return certs
 
 
-def _certificate(cert: Cert) -> _Certificate:
-    """Read what judging a certificate's signatures needs; any revocation of the primary key counts, proven or not."""
+def _signers(cert: Cert) -> Iterator[_Signer]:
+    """The primary key of a certificate and its subkeys, each with what speaks against it."""
     from pysequoia.packet import PacketPile, SignatureType, Tag  # noqa: PLC0415  # late, see above
 
-    unusable: str | None = None
-    expiration = None
-    try:
-        expiration = cert.expiration
-    except _FAULTS as error:
-        unusable = _said(error)
-    groups: list[list[Packet]] = []
+    keys: list[list[Packet]] = []  # each key packet with the packets that belong to it
     for packet in PacketPile.from_bytes(bytes(cert)):
         if packet.tag in (Tag.PublicKey, Tag.PublicSubkey):
-            groups.append([])
-        groups[-1].append(packet)
-    primary = _key(
-        groups[0],
-        revoked=cert.is_revoked or any(packet.signature_type == SignatureType.KeyRevocation for packet in groups[0]),
-        expires_s=None if expiration is None else expiration.timestamp(),
-    )
-    return _Certificate(
-        fingerprint=cert.fingerprint.upper(),
-        primary=primary,
-        subkeys={key.fingerprint: key for key in map(_subkey, groups[1:])},
-        unusable=unusable,
-        cert=cert,
-    )
+            keys.append([])
+        keys[-1].append(packet)
+    primary_expires_s, refused = _primary_facts(cert, keys[0])
+    for packets in keys:
+        revoked = any(packet.signature_type == SignatureType.SubkeyRevocation for packet in packets)
+        ends = [end for end in (primary_expires_s, _subkey_expires_s(packets)) if end is not None]
+        fingerprint, key_id = packets[0].fingerprint, packets[0].key_id
+        if fingerprint is not None and key_id is not None:
+            yield _Signer(
+                primary=cert.fingerprint,
+                fingerprint=fingerprint,
+                key_id=key_id,
+                expires_s=min(ends, default=None),
+                refused="is revoked" if revoked else refused,
+                cert=cert,
+            )
 
 
-def _subkey(group: list[Packet]) -> _Key:
-    """A subkey: its newest binding says when it ends (as gpg reads it); any revocation counts, proven or not."""
+def _primary_facts(cert: Cert, primary: list[Packet]) -> tuple[float | None, str | None]:
+    """When a certificate ends, and why none of its keys is ever good; any revocation of it counts, proven or not."""
     from pysequoia.packet import SignatureType  # noqa: PLC0415  # late, see above
 
-    bindings = [packet for packet in group if packet.signature_type == SignatureType.SubkeyBinding]
+    if any(packet.signature_type == SignatureType.KeyRevocation for packet in primary):
+        return None, "is revoked"
+    try:
+        expiration, revoked = cert.expiration, cert.is_revoked
+    except _FAULTS as error:  # its algorithm or its own certifications are below Sequoia's policy
+        return None, f"is refused: {_said(error)}"
+    return None if expiration is None else expiration.timestamp(), "is revoked" if revoked else None
+
+
+def _subkey_expires_s(packets: list[Packet]) -> float | None:
+    """When a subkey ends, by its newest binding, as gpg reads it; None for never and for a primary key."""
+    from pysequoia.packet import SignatureType  # noqa: PLC0415  # late, see above
+
+    bindings = [packet for packet in packets if packet.signature_type == SignatureType.SubkeyBinding]
     newest = max(bindings, key=_created_s, default=None)
-    created, period = group[0].key_created, None if newest is None else newest.key_validity_period
-    return _key(
-        group,
-        revoked=any(packet.signature_type == SignatureType.SubkeyRevocation for packet in group),
-        expires_s=None if created is None or period is None else (created + period).timestamp(),
-    )
+    created, period = packets[0].key_created, None if newest is None else newest.key_validity_period
+    return None if created is None or period is None else (created + period).timestamp()
 
 
 def _created_s(binding: Packet) -> float:
     return 0.0 if binding.signature_created is None else binding.signature_created.timestamp()
-
-
-def _key(group: list[Packet], *, revoked: bool, expires_s: float | None) -> _Key:
-    fingerprint, key_id = group[0].fingerprint, group[0].key_id
-    if fingerprint is None or key_id is None:
-        raise UnreadableKeyError("a key without a fingerprint")
-    return _Key(fingerprint=fingerprint, key_id=key_id, expires_s=expires_s, revoked=revoked)
 
 
 @contextmanager
@@ -246,5 +228,5 @@ def _sequoia(error_class: type[PlimsollError], what: str) -> Iterator[None]:
 
 def _said(error: BaseException) -> str:
     """What an error of Sequoia's says, without its stack trace and the folders in it, on one line."""
-    said = str(error).partition("Stack backtrace:")[0].replace("Caused by:", ": ")
+    said = str(error).partition("Stack backtrace:")[0].replace("\n\nCaused by:", ": ")
     return " ".join(said.split())[: limits.TEXT_CHARS]

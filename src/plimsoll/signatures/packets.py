@@ -19,8 +19,8 @@ _ONE_PASS: Final = 4
 _COMPRESSED: Final = 8
 _LITERAL: Final = 11
 _ENCRYPTED: Final = frozenset({1, 3, 9, 18, 20})
-_IN_PARTS: Final = frozenset({_COMPRESSED, _LITERAL})
-"""Packets whose body may come in parts (section 4.2.1.4); encrypted ones may too, and are refused anyway."""
+_IN_PARTS: Final = _ENCRYPTED | {_COMPRESSED, _LITERAL}
+"""Packets whose body may come in parts (section 4.2.1.4)."""
 _LEAST_FIRST_PART: Final = 512
 _BINARY_DOCUMENT: Final = 0
 """The signature type over bytes as they are (section 5.2.1.1)."""

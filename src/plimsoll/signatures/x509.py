@@ -135,11 +135,7 @@ class Certificate:
     def unknown_critical(self) -> tuple[str, ...]:
         """The critical extensions that are not understood: with one it must not be used (RFC 5280 section 4.2)."""
         return tuple(
-            [
-                oid.dotted_string
-                for oid, found in self._extensions.items()
-                if found.critical and oid not in _UNDERSTOOD
-            ]
+            [oid.dotted_string for oid, found in self._extensions.items() if found.critical and oid not in _UNDERSTOOD]
         )
 
     def allows(self, usage: str) -> bool:
@@ -147,7 +143,9 @@ class Certificate:
         usages = self._extension(x509.ExtendedKeyUsage)
         if usages is None:
             return True
-        return any(found.dotted_string == usage or found == ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE for found in usages)
+        return any(
+            found.dotted_string == usage or found == ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE for found in usages
+        )
 
     def raw_extension(self, oid: str) -> bytes | None:
         """The DER value of an extension that is not understood here; None where it is absent."""
@@ -260,7 +258,9 @@ def find_path(
 
 
 def _validity(found: Certificate, at_s: float) -> str:
-    first, last = (f"{end:%Y-%m-%dT%H:%M:%SZ}" for end in (found.crypto.not_valid_before_utc, found.crypto.not_valid_after_utc))
+    first, last = (
+        f"{end:%Y-%m-%dT%H:%M:%SZ}" for end in (found.crypto.not_valid_before_utc, found.crypto.not_valid_after_utc)
+    )
     return f"the certificate {found.title} is valid from {first} to {last}, not at {at_s:.0f} seconds since 1970"
 
 
