@@ -20,7 +20,7 @@ from plimsoll.native import jcs_encode
 from plimsoll.policy.evaluate import judge
 from plimsoll.policy.prepare import Ready, prepare
 from plimsoll.policy.requirements import AdHocKeys, LogDemand
-from plimsoll.signatures.cosign import COSIGN
+from plimsoll.signatures.known_formats import COSIGN
 from plimsoll.signatures.verifying import decode_base64
 
 RAW = RawManifest(data=b"an image's manifest")

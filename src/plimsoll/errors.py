@@ -16,9 +16,11 @@
     │   ├── RequestTimeoutError
     │   │   └── ConnectTimeoutError
     │   ├── UnauthorizedError
+    │   │   └── CredentialHelperError
     │   ├── NotFoundError
     │   ├── RateLimitedError
     │   └── RegistryError
+    ├── BlockedError                your registries.conf forbids the registry (REJECTED)
     ├── UnsupportedError            us: not built yet (UNDETERMINED)
     ├── ContentError                the bytes (REJECTED)
     │   ├── DigestMismatchError
@@ -117,7 +119,7 @@ class UnreachableError(TransportError):
 
 
 class UntrustedHostError(UnreachableError):
-    """A host whose certificate is not trusted, or that our own certificate files keep us from: no try mends it."""
+    """A host whose certificate is not trusted, or that our own certificates or proxy keep us from: no try mends it."""
 
     temporary = False
 
@@ -137,6 +139,10 @@ class UnauthorizedError(TransportError):
     """The registry wants other credentials, or none will do."""
 
     code = "unauthorized"
+
+
+class CredentialHelperError(UnauthorizedError):
+    """A docker-credential-NAME program that is missing, fails, hangs or answers rubbish: no other place is asked."""
 
 
 class NotFoundError(TransportError):
@@ -170,6 +176,12 @@ class RegistryError(TransportError):
     def worth_a_retry(self) -> bool:
         """Whether the same request may succeed later (RFC 9110 sections 15.5.9 and 15.6)."""
         return self.status in (408, 500, 502, 503, 504)
+
+
+class BlockedError(PlimsollError):
+    """A registry that registries.conf blocks: the user's own configuration rejects whatever comes from it."""
+
+    code = "policy-reject"
 
 
 class UnsupportedError(PlimsollError):

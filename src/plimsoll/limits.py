@@ -108,6 +108,14 @@ REGISTRIES_D_BYTES: Final = 1 * MIB
 """One file of registries.d."""
 REGISTRIES_D_FILES: Final = 1024
 """Files of registries.d."""
+REGISTRIES_CONF_BYTES: Final = 1 * MIB
+"""One file of registries.conf: fleets have hundreds of prefixes of a few lines."""
+REGISTRIES_CONF_FILES: Final = 1024
+"""Drop-in files in one folder."""
+HELPER_OUTPUT_BYTES: Final = 1 * MIB
+"""What a credential helper may print: a token is a few kilobytes."""
+HELPER_S: Final = 60.0
+"""Time for a credential helper: some ask a person, one that asks longer than this hangs."""
 YAML_NODES: Final = 100_000
 """Values of one YAML document, aliases counted at each use: fleets have thousands of sections of a few keys."""
 INDEX_JSON_BYTES: Final = 64 * MIB

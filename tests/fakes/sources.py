@@ -67,7 +67,9 @@ class Memory:
     def put_image(self, *tags, layers=(b"layer",), **changes):
         """Store an image of these layers' bytes, and give its descriptor."""
         config = self.put_blob(b"{}", OCI_CONFIG)
-        return self.put_manifest(manifest_bytes(config=config, layers=[self.put_blob(x) for x in layers]), *tags, **changes)
+        return self.put_manifest(
+            manifest_bytes(config=config, layers=[self.put_blob(x) for x in layers]), *tags, **changes
+        )
 
     def sign(self, descriptor, *signers, tag=None, **changes):
         """Sign what ``descriptor`` names, as cosign does, on its ``.sig`` tag."""
@@ -103,6 +105,8 @@ class MemorySource:
             else locate_path(reference.transport, reference.path)
         )
         self.meter = Meter()
+        self.physical = self.location.docker
+        self.contacted = () if self.physical is None else (self.physical.repository,)
 
     async def _answer(self, name, found):
         self.meter.requests += 1

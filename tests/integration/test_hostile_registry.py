@@ -29,7 +29,7 @@ from plimsoll.model.descriptor import Descriptor
 from plimsoll.model.digest import Digest
 from plimsoll.model.manifest import RawManifest, parse_manifest
 from plimsoll.model.reference import DockerReference, parse_docker_reference
-from plimsoll.model.settings import Credentials, HttpSettings, TLSSettings
+from plimsoll.model.settings import Credentials, HttpSettings, Login, TLSSettings
 from plimsoll.transport.registry import Registries, RegistrySource, connect
 
 BLOB = bytes(range(256)) * 64
@@ -71,9 +71,13 @@ async def staged(
 ) -> AsyncIterator[Stage]:
     clock = Clock()
     async with HostileRegistry(patient=patient) as registry:
+
+        async def credentials_for(host: str, _: str, *, stands_in: bool = False) -> Login | None:
+            return credentials if host == registry.host and not stands_in else None
+
         registries = connect(
             settings or HttpSettings(timeout_s=10.0),
-            credentials_for=lambda host, _: credentials if host == registry.host else None,
+            credentials_for=credentials_for,
             tls_for=lambda host: TLSSettings(verify=verify(host)),
             sleep=clock.sleep,
             monotonic=clock.monotonic,

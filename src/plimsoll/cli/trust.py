@@ -23,7 +23,6 @@ _NOT_BUILT: Final = {
     "ca_roots": "--ca-roots",
     "ca_intermediates": "--ca-intermediates",
     "attestation_type": "--attestation-type",
-    "registries_conf": "--registries-conf",
 }
 """Options of the contract whose meaning is not there yet: refused, never ignored."""
 _AD_HOC: Final = {

@@ -84,6 +84,7 @@ def add_arguments(parser: Parser) -> None:
 
 
 def _add_access_arguments(parser: Parser) -> None:
+    parser.add_argument("--registries-conf", metavar="FILE", help="mirrors, rewritten, blocked and insecure registries")
     parser.add_argument(
         "--authfile", default=os.environ.get("REGISTRY_AUTH_FILE"), metavar="FILE", help="credentials (auth.json)"
     )
@@ -190,6 +191,7 @@ def _settings(arguments: argparse.Namespace) -> Settings:
         authfile=arguments.authfile or None,
         credentials=_credentials(arguments.creds),
         registries_d=arguments.registries_d,
+        registries_conf=arguments.registries_conf,
     )
 
 

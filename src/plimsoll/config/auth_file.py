@@ -10,15 +10,16 @@ import base64
 import binascii
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from plimsoll import limits
+from plimsoll.config.credential_helper import is_helper_name
 from plimsoll.config.files import ConfigFile, home, read_file, user_places
-from plimsoll.errors import ConfigError, UnsupportedError
-from plimsoll.model.settings import Credentials
+from plimsoll.errors import ConfigError
+from plimsoll.model.settings import Credentials, IdentityToken, Login
 from plimsoll.native import ReadError, read_json
 
 _log = logging.getLogger(__name__)
@@ -29,11 +30,19 @@ DOCKER_HOSTS: Final = frozenset({"docker.io", "index.docker.io", "registry-1.doc
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthEntry:
-    """One entry of ``auths``: credentials, none (an entry may be empty), or an identity token, not supported yet."""
+    """One entry of ``auths``: credentials, an identity token, or nothing (an entry may be empty)."""
 
     key: str
-    credentials: Credentials | None
-    has_identity_token: bool = False
+    login: Login | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskHelper:
+    """A file leaves a server's login to docker-credential-``name``; ``origin`` is the file."""
+
+    name: str
+    server: str
+    origin: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,21 +54,14 @@ class AuthFile:
     helpers: Mapping[str, str] = field(default_factory=dict)
     legacy: bool = False
 
-    def find(self, host: str, repository: str) -> Credentials | None:
-        """What this file has for ``host/repository``; raises UnsupportedError for what it has and we cannot use yet."""
+    def find(self, host: str, repository: str) -> Login | AskHelper | None:
+        """What this file has for ``host/repository``: a login, a program to be asked for it, or nothing."""
         name = "docker.io" if host in DOCKER_HOSTS else host
-        helper = self.helpers.get(name) or self.helpers.get(host)
+        helper = self.helpers.get(name, self.helpers.get(host))
         if helper is not None:
-            raise UnsupportedError(
-                f"{self.origin!r} leaves the credentials of {host} to the helper docker-credential-{helper}, "
-                "which is not supported yet; give --creds, or an auth file with an entry for the host"
-            )
+            return AskHelper(name=helper, server=name, origin=self.origin)
         entry = self._entry(name, repository)
-        if entry is not None and entry.has_identity_token:
-            raise UnsupportedError(
-                f"{self.origin!r} has an identity token for {entry.key!r}, which is not supported yet; give --creds"
-            )
-        return None if entry is None else entry.credentials
+        return None if entry is None else entry.login
 
     def _entry(self, name: str, repository: str) -> AuthEntry | None:
         keys = [name] if self.legacy else [*_namespaces(f"{name}/{repository}"), name]
@@ -67,7 +69,7 @@ class AuthFile:
             if key in self.auths:
                 return self.auths[key]
         alike = [self.auths[key] for key in sorted(self.auths) if _normal(key, legacy=self.legacy) == name]
-        useful = [entry for entry in alike if entry.credentials is not None or entry.has_identity_token]
+        useful = [entry for entry in alike if entry.login is not None]
         return useful[0] if useful else None
 
 
@@ -77,16 +79,15 @@ class AuthFiles:
 
     files: tuple[AuthFile, ...] = ()
 
-    def credentials_for(self, host: str, repository: str) -> Credentials | None:
-        """What to log in with at ``host`` (with its port) for ``repository`` (without it), None for nothing.
+    def places(self, host: str, repository: str) -> Iterator[Login | AskHelper]:
+        """What the files have for ``host`` (with its port) and ``repository`` (without it), the first in front.
 
-        Raises UnsupportedError where a file has an answer that cannot be used yet: never anonymous instead.
+        A helper that knows nothing leaves the word to the next file; a login is final.
         """
         for file in self.files:
             found = file.find(host, repository)
             if found is not None:
-                return found
-        return None
+                yield found
 
 
 def read_auth_files(*, authfile: str | None, environ: Mapping[str, str], runtime: str = "/run") -> AuthFiles:
@@ -124,7 +125,7 @@ def _read(path: str, *, legacy: bool) -> AuthFile | None:
     except FileNotFoundError:
         return None
     found = parse_auth_file(file, legacy=legacy)
-    if file.mode & 0o077 and any(entry.credentials is not None for entry in found.auths.values()):
+    if file.mode & 0o077 and any(entry.login is not None for entry in found.auths.values()):
         _log.warning("%r holds credentials and others may read or write it (mode %04o): chmod 600 it", path, file.mode)
     return found
 
@@ -142,7 +143,7 @@ def parse_auth_file(file: ConfigFile, *, legacy: bool = False) -> AuthFile:
     return AuthFile(
         origin=file.origin,
         auths={key: _entry(key, value, file.origin) for key, value in auths.items()},
-        helpers={host: _text(name, file.origin, f"credHelpers[{host[:200]!r}]") for host, name in helpers.items()},
+        helpers={host: _helper(host, name, file.origin) for host, name in helpers.items()},
         legacy=legacy,
     )
 
@@ -161,11 +162,18 @@ def _json(file: ConfigFile) -> object:
 def _entry(key: str, value: object, origin: str) -> AuthEntry:
     where = f"auths[{key[:200]!r}]"
     fields = _object(value, origin, where)
-    return AuthEntry(
-        key=key,
-        credentials=_decode(_text(fields.get("auth"), origin, f"{where}.auth"), origin, where),
-        has_identity_token=bool(_text(fields.get("identitytoken"), origin, f"{where}.identitytoken")),
-    )
+    credentials = _decode(_text(fields.get("auth"), origin, f"{where}.auth"), origin, where)
+    token = _text(fields.get("identitytoken"), origin, f"{where}.identitytoken")
+    return AuthEntry(key=key, login=IdentityToken(value=token) if token else credentials)
+
+
+def _helper(host: str, name: object, origin: str) -> str:
+    found = _text(name, origin, f"credHelpers[{host[:200]!r}]")
+    if found and not is_helper_name(found):
+        raise ConfigError(
+            f"{origin!r}: credHelpers[{host[:200]!r}] is no name of a program docker-credential-NAME: {found[:80]!r}"
+        )
+    return found
 
 
 def _decode(auth: str, origin: str, where: str) -> Credentials | None:

@@ -10,13 +10,10 @@ from plimsoll.errors import UnreadableKeyError
 def read_key_file(path: str, *, where: str = "") -> ConfigFile:
     """Read a key file; ``where`` is the option or the place in the policy that names it.
 
-    Raises UnreadableKeyError for a file that is missing, empty, no regular file, unreadable or too large.
+    Raises UnreadableKeyError for a file that is missing, no regular file, unreadable or too large.
     """
     named_by = f", which {where} names" if where else ""
     try:
-        found = read_file(path, limit=limits.KEY_BYTES, error=UnreadableKeyError)
+        return read_file(path, limit=limits.KEY_BYTES, error=UnreadableKeyError)
     except (FileNotFoundError, UnreadableKeyError) as error:
         raise UnreadableKeyError(f"the key file {error}{named_by}") from None
-    if not found.data:
-        raise UnreadableKeyError(f"the key file {path!r} is empty{named_by}")
-    return found

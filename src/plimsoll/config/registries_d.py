@@ -7,8 +7,9 @@ a section that lacks the wanted key is passed over, and the next less specific o
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -39,14 +40,15 @@ class RegistriesD:
 
     default: AttachmentSettings | None = None
     docker: Mapping[str, AttachmentSettings] = field(default_factory=dict)
+    default_lookaside: str | None = None
 
     def uses_sigstore_attachments(self, reference: DockerReference) -> bool:
         """Whether ``.sig`` tags are read for ``reference`` (of the registry that is asked, not of one it mirrors)."""
         return self._first(reference, lambda section: section.use_sigstore_attachments) or False
 
     def lookaside(self, reference: DockerReference) -> str | None:
-        """The URL under which signatures of ``reference`` lie, None where no section gives one."""
-        return self._first(reference, lambda section: section.lookaside)
+        """The URL under which signatures of ``reference`` lie: a section's, else the default place."""
+        return self._first(reference, lambda section: section.lookaside) or self.default_lookaside
 
     def _first(self, reference: DockerReference, value: Callable[[AttachmentSettings], _Value | None]) -> _Value | None:
         location = locate_docker(reference)
@@ -71,7 +73,14 @@ def read_registries_d(
     result = RegistriesD()
     for path in _yaml_files(found):
         result = _merge(result, _read(path))
-    return result
+    return replace(result, default_lookaside=_default_lookaside(environ))
+
+
+def _default_lookaside(environ: Mapping[str, str]) -> str | None:
+    """Where signatures lie that no section places (containers-registries.d(5)); None for a user without a home."""
+    if os.geteuid() == 0:
+        return "file:///var/lib/containers/sigstore"
+    return f"file://{home(environ)}/.local/share/containers/sigstore" if home(environ) else None
 
 
 def _folder(environ: Mapping[str, str], system: tuple[str, ...]) -> str:

@@ -23,15 +23,29 @@ class TagPlace:
     media_types: frozenset[str]
 
 
-Place = TagPlace
-"""Where to look. Referrers, lookasides and files join this union as formats need them."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StorePlace:
+    """The signature store of the manifest with this digest: numbered files of any simple-signing or sigstore form.
+
+    ``base`` is the URL of a lookaside; "" is the transport's own store, beside a ``dir:`` image.
+    """
+
+    base: str
+    digest: Digest
+
+
+Place = TagPlace | StorePlace
+"""Where to look. Referrers join this union as formats need them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attachment:
-    """One thing that a place lists: its descriptor, and its bytes (whose digest was checked) or why there are none."""
+    """One thing that a place lists: its descriptor, and its bytes (whose digest was checked) or why there are none.
 
-    descriptor: Descriptor
+    What lies in a store has no descriptor: nobody claimed anything of it.
+    """
+
+    descriptor: Descriptor | None
     data: bytes | None = None
     failure: Reason | None = None
 

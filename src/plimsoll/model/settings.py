@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Final
+from typing import Final, Protocol
+
+from plimsoll.model.reference import DockerReference
 
 DEFAULT_CONCURRENCY: Final = 64
 DEFAULT_RETRIES: Final = 5
@@ -24,6 +26,16 @@ class Credentials:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class IdentityToken:
+    """What stands in for a user and a password at a token service alone (an OAuth2 refresh token); never shown."""
+
+    value: str = field(repr=False)
+
+
+Login = Credentials | IdentityToken
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TLSSettings:
     """How one host is spoken to.
 
@@ -36,10 +48,54 @@ class TLSSettings:
     cert_dir: str | None = None
 
 
-CredentialsFor = Callable[[str, str], Credentials | None]
-"""(registry host, repository path) -> what to log in with there."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """One place that may supply an image's bytes: its name there, and how the registry there is spoken to.
+
+    ``stands_in`` says that it is of another registry than the reference, whose ``--creds`` are not for it.
+    """
+
+    reference: DockerReference
+    tls: TLSSettings
+    stands_in: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proxy:
+    """The http or https URL of a proxy; it may hold a password, so it is not shown."""
+
+    url: str = field(repr=False)
+
+
+class CredentialsFor(Protocol):
+    """(registry host, repository path) -> what to log in with there.
+
+    ``stands_in`` as in Endpoint. Raises TransportError where somebody else was to be asked and gave no clear answer.
+    """
+
+    async def __call__(self, host: str, repository: str, *, stands_in: bool = False) -> Login | None:
+        """Find it; called when a registry wants a proof."""
+        ...
+
+
 TLSFor = Callable[[str], TLSSettings]
 """(registry host[:port]) -> how to speak to it."""
+EndpointsFor = Callable[[DockerReference], tuple[Endpoint, ...]]
+"""What a user names -> where to ask, in order, at least one; raises BlockedError, or InvalidReferenceError."""
+ProxyFor = Callable[[str, str], Proxy | None]
+"""(scheme, host[:port]) -> the proxy to go through; raises UntrustedHostError for one that cannot be used."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Routes:
+    """The ways that somebody's configuration lays: to an image, to a repository's tags, and by which proxy.
+
+    None is the straight way to what is named.
+    """
+
+    endpoints_for: EndpointsFor | None = None
+    repository_for: EndpointsFor | None = None
+    proxy_for: ProxyFor | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,3 +134,4 @@ class Settings:
     credentials: Credentials | None = None
     credentials_host: str | None = None
     registries_d: str | None = None
+    registries_conf: str | None = None

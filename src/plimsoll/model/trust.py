@@ -113,6 +113,8 @@ def parse_pem_key(pem: bytes) -> PublicKey:
     if len(pem) > limits.KEY_BYTES:
         raise UnreadableKeyError(f"{len(pem)} bytes are no key file: at most {limits.KEY_BYTES}")
     begun = pem.count(_PEM_BEGIN)
+    if not pem:
+        raise UnreadableKeyError("it is empty: a public key begins with -----BEGIN PUBLIC KEY-----")
     if not begun:
         raise UnreadableKeyError("there is no PEM block here: a public key begins with -----BEGIN PUBLIC KEY-----")
     if begun > 1:

@@ -118,6 +118,7 @@ class Verdict:
     ``judged`` is "image", "index" or "instances", None where nothing was read. ``digest`` is that of the bytes
     judged, ``pinned`` its immutable name in a registry. ``position`` counts input references from 0. ``requests``
     is everything sent for this image, tokens, redirects and retries too; ``bytes`` is what came back in bodies.
+    ``contacted`` are the repositories asked for it, the one that has it last: empty where that is its own alone.
     A Verdict has no truth value.
     """
 
@@ -130,6 +131,7 @@ class Verdict:
     judged: str | None = None
     signatures: tuple[SignatureRecord, ...] = ()
     instances: tuple[Instance, ...] | None = None
+    contacted: tuple[str, ...] = ()
     requests: int = 0
     bytes: int = 0
     seconds: float = 0.0

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from typing import Final
 
 from plimsoll import limits
 from plimsoll.errors import (
+    ConfigError,
     ContentError,
     LimitExceededError,
     MalformedManifestError,
@@ -18,11 +20,15 @@ from plimsoll.errors import (
     UnsupportedError,
 )
 from plimsoll.model.descriptor import Descriptor
-from plimsoll.model.evidence import Absent, Answer, Attachment, Failed, Found, Needs, Place, TagPlace
+from plimsoll.model.evidence import Absent, Answer, Attachment, Failed, Found, Needs, Place, StorePlace, TagPlace
 from plimsoll.model.manifest import Manifest, parse_manifest
 from plimsoll.model.reference import is_tag
 from plimsoll.model.verdict import Reason
 from plimsoll.transport.base import Source
+
+
+_UNANSWERED: Final = (TransportError, ContentError, UnsupportedError)
+"""What a source raises where it cannot answer; UnsupportedError comes from credentials that are kept elsewhere."""
 
 
 async def gather(source: Source, needs: Needs) -> Mapping[Place, Answer]:
@@ -30,14 +36,28 @@ async def gather(source: Source, needs: Needs) -> Mapping[Place, Answer]:
     return {place: await _ask(source, place) for place in needs.places}
 
 
-async def _ask(source: Source, place: TagPlace) -> Answer:
+async def _ask(source: Source, place: Place) -> Answer:
+    return await _ask_tag(source, place) if isinstance(place, TagPlace) else await _ask_store(source, place)
+
+
+async def _ask_store(source: Source, place: StorePlace) -> Answer:
+    try:
+        blobs = await source.stored_signatures(place.base, place.digest)
+    except ConfigError as error:
+        return Failed(reason=Reason(code="no-signature", message=str(error)))
+    except _UNANSWERED as error:
+        return Failed(reason=Reason.of(error))
+    return Found(attachments=tuple([Attachment(descriptor=None, data=blob) for blob in blobs])) if blobs else Absent()
+
+
+async def _ask_tag(source: Source, place: TagPlace) -> Answer:
     if source.location.docker is not None and not is_tag(place.tag):
         return Absent()  # `sha512-HEX.sig` is longer than a tag may be: no registry can have it
     try:
         raw = await source.manifest_by_tag(place.tag)
     except NotFoundError:
         return Absent()
-    except (TransportError, ContentError) as error:
+    except _UNANSWERED as error:
         return Failed(reason=Reason.of(error))
     try:
         return await _attachments(source, place, _listed(parse_manifest(raw), place))
@@ -78,5 +98,5 @@ def _attach(layer: Descriptor, read: bytes | Reason) -> Attachment:
 async def _read(source: Source, place: TagPlace, layer: Descriptor) -> bytes | Reason:
     try:
         return await source.blob(layer, limit=limits.PAYLOAD_BYTES)
-    except (TransportError, ContentError) as error:
+    except _UNANSWERED as error:
         return Reason(code=error.code, message=f"{place.tag}: {error}")

@@ -8,6 +8,7 @@ from plimsoll.config.files import ConfigFile
 from plimsoll.config.registries_d import RegistriesD
 from plimsoll.errors import UnreadableKeyError
 from plimsoll.model.location import Location
+from plimsoll.model.reference import DockerReference
 from plimsoll.model.trust import TrustRoot
 from plimsoll.pipeline.policies import Policy
 from plimsoll.policy.prepare import Ready, prepare
@@ -31,23 +32,24 @@ class RequirementsAt:
         self._registries_d = registries_d
         self._read_key = read_key
         self._read: dict[str, ConfigFile | UnreadableKeyError] = {}
-        self._prepared: dict[tuple[str, bool], Ready] = {}
+        self._prepared: dict[tuple[str, bool, str | None], Ready] = {}
 
-    def at(self, location: Location) -> Ready:
-        """The requirements for an image at ``location``."""
+    def at(self, location: Location, physical: DockerReference | None) -> Ready:
+        """The requirements for an image at ``location``; registries.d is asked for its ``physical`` name."""
         requirements, scope = self._select(location)
-        attachments = self._attachments(location)
-        ready = self._prepared.get((scope, attachments))
+        attachments, store = self._attachments(physical), self._store(location, physical)
+        ready = self._prepared.get((scope, attachments, store))
         if ready is None:
             ready = prepare(
                 requirements,
                 read_key=self._key,
                 trust_root=self._trust,
                 attachments=attachments,
+                store=store,
                 scope=scope,
                 require_signed=self._policy.require_signed,
             )
-            self._prepared[scope, attachments] = ready
+            self._prepared[scope, attachments, store] = ready
         return ready
 
     def _select(self, location: Location) -> tuple[tuple[Requirement, ...], str]:
@@ -56,13 +58,19 @@ class RequirementsAt:
         selected = select(self._policy.document, location)
         return selected.requirements, selected.scope
 
-    def _attachments(self, location: Location) -> bool:
+    def _attachments(self, physical: DockerReference | None) -> bool:
         """cli.md, "Known differences": registries.d gates `.sig` tags, under a policy.json and for registries only."""
         if self._policy.document is None:
             return True
-        if location.docker is None or self._registries_d is None:
+        if physical is None or self._registries_d is None:
             return False
-        return self._registries_d.uses_sigstore_attachments(location.docker)
+        return self._registries_d.uses_sigstore_attachments(physical)
+
+    def _store(self, location: Location, physical: DockerReference | None) -> str | None:
+        """Where signatures are stored apart: beside a ``dir:`` image, or in a lookaside (under a policy.json)."""
+        if physical is None:
+            return "" if location.transport == "dir" else None
+        return None if self._registries_d is None else self._registries_d.lookaside(physical)
 
     def _key(self, path: str) -> bytes:
         found = self._read.get(path)

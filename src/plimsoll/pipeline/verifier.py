@@ -14,10 +14,12 @@ from typing import Self
 from plimsoll.config.access import Access
 from plimsoll.config.auth_file import read_auth_files
 from plimsoll.config.keys import read_key_file
+from plimsoll.config.proxies import Proxies
 from plimsoll.config.registries_d import RegistriesD, read_registries_d
+from plimsoll.config.registries_files import read_registries_conf
 from plimsoll.errors import ConfigError, UsageError
 from plimsoll.model.reference import DockerReference, Reference
-from plimsoll.model.settings import Settings
+from plimsoll.model.settings import Routes, Settings
 from plimsoll.model.trust import TrustRoot
 from plimsoll.model.verdict import Verdict
 from plimsoll.pipeline.batch import run_many
@@ -65,16 +67,24 @@ class Verifier:
         requirements = RequirementsAt(
             policy=self._policy, trust=self._trust, registries_d=self._registries_d(), read_key=read_key_file
         )
-        self._access = Access(
+        access = self._access = Access(
             settings,
             auth_files=read_auth_files(authfile=settings.authfile, environ=os.environ),
+            registries=read_registries_conf(settings.registries_conf, os.environ),
             environ=os.environ,
         )
         workers = _processors()
         self._threads = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="plimsoll")
         self._bench = Bench(
             transports=Transports(
-                settings.http, credentials_for=self._access.credentials_for, tls_for=self._access.tls_for
+                settings.http,
+                credentials_for=access.credentials_for,
+                tls_for=access.tls_for,
+                routes=Routes(
+                    endpoints_for=access.endpoints_for,
+                    repository_for=access.repository_for,
+                    proxy_for=Proxies(os.environ).proxy_for,
+                ),
             ),
             ready_for=requirements.at,
             judges=Batcher(judge_batch, executor=self._threads, workers=workers, most=JUDGED_AT_ONCE),
@@ -91,9 +101,12 @@ class Verifier:
     ) -> None:
         bench, self._bench = self._bench, None
         threads, self._threads = self._threads, None
+        access, self._access = self._access, None
         try:
             if bench is not None:
                 await bench.transports.aclose()
+            if access is not None:
+                await access.aclose()
         finally:
             if threads is not None:
                 threads.shutdown(wait=True, cancel_futures=True)

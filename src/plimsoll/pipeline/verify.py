@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from plimsoll import limits
-from plimsoll.errors import ContentError, PlimsollError
+from plimsoll.errors import BlockedError, ContentError, PlimsollError
 from plimsoll.model.digest import Digest
 from plimsoll.model.evidence import Evidence, Needs
 from plimsoll.model.location import Location
@@ -32,8 +32,8 @@ from plimsoll.transport.opening import Transports
 TURNS: Final = 16
 """Rounds of gather and judge; each asks new places, so more is a fault of ours."""
 
-ReadyFor = Callable[[Location], Ready]
-"""Where an image lies -> the requirements that apply there, keys read."""
+ReadyFor = Callable[[Location, DockerReference | None], Ready]
+"""Where an image lies, and its name where its bytes come from -> the requirements that apply there, keys read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +69,7 @@ async def verify_reference(bench: Bench, reference: Reference, *, position: int)
     pin = reference.digest if isinstance(reference, DockerReference | LayoutReference) else None
     seen = _Examination(bench=bench, image=str(reference), pin=pin)
     meter = Meter()
+    source: Source | None = None
     try:
         source = await bench.transports.open(reference)
         meter = source.meter
@@ -89,15 +90,23 @@ async def verify_reference(bench: Bench, reference: Reference, *, position: int)
         judged=seen.judged,
         signatures=judgement.signatures,
         instances=seen.instances,
+        contacted=_contacted(reference, source),
         requests=meter.requests,
         bytes=meter.bytes,
         seconds=bench.monotonic() - started,
     )
 
 
+def _contacted(reference: Reference, source: Source | None) -> tuple[str, ...]:
+    """What was asked, where it is not just what the reference names."""
+    if source is None or not isinstance(reference, DockerReference):
+        return ()
+    return () if source.contacted == (reference.repository,) else source.contacted
+
+
 def judgement_of(error: PlimsollError) -> Judgement:
-    """What an error amounts to: content that is not what it says is rejected, all else is undetermined."""
-    if isinstance(error, ContentError):
+    """What an error amounts to: bytes that are not what they say, or a blocked registry, are a rejection."""
+    if isinstance(error, ContentError | BlockedError):
         return Judgement(outcome=Outcome.REJECTED, reasons=(Reason.of(error),))
     code = error.code if error.code in UNDETERMINED_CODES else "internal-error"
     return Judgement(outcome=Outcome.UNDETERMINED, reasons=(Reason(code=code, message=str(error)),))
@@ -108,7 +117,7 @@ async def _examine(seen: _Examination, source: Source) -> Judgement:
     pin = seen.pin
     seen.digest = pin or raw.digest
     manifest = parse_manifest(raw)
-    seen.ready = seen.bench.ready_for(source.location)
+    seen.ready = seen.bench.ready_for(source.location, source.physical)
     if isinstance(manifest, Index) and seen.bench.platform is not None:
         seen.judged = "instances"
         return await _judge_instances(seen, source, manifest, seen.bench.platform)

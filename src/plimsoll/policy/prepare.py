@@ -19,6 +19,7 @@ from plimsoll.policy.requirements import (
     AdHocKeys,
     FulcioTrust,
     KeySource,
+    KeyType,
     LogDemand,
     PkiTrust,
     Reject,
@@ -28,12 +29,10 @@ from plimsoll.policy.requirements import (
     SigstoreSigned,
 )
 from plimsoll.signatures.certificates import FulcioCertificates, PkiCertificates
-from plimsoll.signatures.cosign import COSIGN
 from plimsoll.signatures.formats import KeyTrust, LogByKeys, LogByRoot, LogIgnored, SignatureFormat, Trust
+from plimsoll.signatures.known_formats import FORMATS
+from plimsoll.signatures.openpgp import GpgTrust
 from plimsoll.signatures.x509 import Certificate, parse_pem_certificates
-
-KEYED_FORMATS: Final[tuple[SignatureFormat[object], ...]] = (COSIGN,)  # type: ignore[assignment]  # each parses its own
-"""The formats that trust in a key or a certificate can use, the one asked first in front."""
 
 ReadKey = Callable[[str], bytes]
 """A path -> the file's bytes; raises UnreadableKeyError naming the file."""
@@ -53,14 +52,16 @@ class Ready:
     """One list of requirements, ready to judge any number of images.
 
     ``attachments`` says whether signatures attached to the image may be looked at (registries.d's
-    ``use-sigstore-attachments``; always so for ad hoc trust). ``scope`` names where the list stands in the policy.
+    ``use-sigstore-attachments``; always so for ad hoc trust). ``store`` is the lookaside to look in, "" the transport's
+    own store, None for no store. ``scope`` names where the list stands in the policy.
     """
 
     requirements: tuple[ReadyRequirement, ...]
     attachments: bool
+    store: str | None = None
     scope: str = ""
     require_signed: bool = False
-    formats: tuple[SignatureFormat[object], ...] = KEYED_FORMATS
+    formats: tuple[SignatureFormat[object], ...] = FORMATS
 
 
 def prepare(
@@ -69,6 +70,7 @@ def prepare(
     read_key: ReadKey,
     trust_root: TrustRoot | None,
     attachments: bool,
+    store: str | None = None,
     scope: str = "",
     require_signed: bool = False,
 ) -> Ready:
@@ -81,6 +83,7 @@ def prepare(
             ]
         ),
         attachments=attachments,
+        store=store,
         scope=scope,
         require_signed=require_signed,
     )
@@ -101,10 +104,12 @@ def _trust(item: Requirement, *, read_key: ReadKey, trust_root: TrustRoot | None
             return _pki_trust(pki, read_key)
         case SigstoreSigned():
             return _unsupported("sigstoreSigned with other trust than one of keys, fulcio and pki", item.where)
+        case SignedBy(key_type=KeyType.GPG_KEYS):
+            return _gpg_trust(item.keys, read_key)
         case SignedBy():
-            return _unsupported("signedBy (GPG simple signing)", item.where)
+            return _unsupported(f"signedBy with keyType {item.key_type.value} (skopeo has none either)", item.where)
         case SignedBaseLayer():
-            return _unsupported("signedBaseLayer", item.where)
+            return None
 
 
 def _unsupported(what: str, where: str) -> Reason:
@@ -146,6 +151,22 @@ def _pki_trust(asked: PkiTrust, read_key: ReadKey) -> PkiCertificates | Reason:
         subject_email=asked.subject_email,
         subject_hostname=asked.subject_hostname,
     )
+
+
+def _gpg_trust(source: KeySource, read_key: ReadKey) -> GpgTrust | Reason:
+    """All keyrings of a source together, as one keyring."""
+    keyrings = []
+    name = "the keyrings of"
+    try:
+        for name, content in _texts(source, read_key, "keyring"):  # noqa: B007  # the handler names the one that failed
+            keyrings.append(content())
+    except UnreadableKeyError as error:
+        return Reason(code=error.code, message=f"{name} {source.where}: {error}")
+    try:
+        return GpgTrust(tuple(keyrings))
+    except UnreadableKeyError as error:
+        # What holds no key that can be imported trusts nobody, and that is sure (containers/image rejects too).
+        return Reason(code="untrusted-key", message=f"the keyrings of {source.where}: {error}")
 
 
 def _keys(source: KeySource, read_key: ReadKey) -> tuple[PublicKey, ...] | Reason:

@@ -16,7 +16,7 @@ Record = dict[str, object]
 
 
 def verdict_record(verdict: Verdict) -> Record:
-    """One verdict; ``instances`` is there only where instances were judged."""
+    """One verdict; ``instances`` only where instances were judged, ``contacted`` only where others were asked."""
     record: Record = {
         "schema": VERDICT_SCHEMA,
         "image": _bounded(verdict.image, limit=limits.REFERENCE_CHARS),
@@ -31,6 +31,8 @@ def verdict_record(verdict: Verdict) -> Record:
         "bytes": verdict.bytes,
         "seconds": round(verdict.seconds, 6),
     }
+    if verdict.contacted:
+        record["contacted"] = [_bounded(name) for name in verdict.contacted]
     if verdict.instances is not None:
         record["instances"] = [_instance(instance) for instance in verdict.instances]
     return record

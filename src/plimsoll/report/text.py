@@ -21,6 +21,8 @@ def verdict_lines(verdict: Verdict) -> str:
     judged = verdict.pinned or (None if verdict.digest is None else str(verdict.digest))
     if judged is not None:
         lines.append(f"    {verdict.judged or 'read'}: {printable(judged)}")
+    if verdict.contacted:
+        lines.append(f"    contacted: {printable(', '.join(verdict.contacted))}")
     lines += [f"    {found.format} signature by {found.key}" for found in verdict.signatures if found.verified]
     lines += [f"    {reason.code}: {printable(reason.message)}" for reason in verdict.reasons]
     for instance in verdict.instances or ():

@@ -21,6 +21,13 @@ from plimsoll.model.digest import Digest
 from plimsoll.model.evidence import Attachment, TagPlace
 from plimsoll.model.signature import UntrustedCosignSignature
 from plimsoll.model.trust import PublicKey, parse_pem_key
+from plimsoll.signatures.annotations import (
+    CERTIFICATE_ANNOTATION,
+    CHAIN_ANNOTATION,
+    LOG_ANNOTATION,
+    SIGNATURE_ANNOTATION,
+    SIMPLE_SIGNING,
+)
 from plimsoll.signatures.certificates import (
     CertificateTrust,
     FulcioCertificates,
@@ -33,8 +40,6 @@ from plimsoll.signatures.formats import (
     LogByKeys,
     LogIgnored,
     LogTrust,
-    SignatureFormat,
-    Trust,
     VerifiedSignature,
 )
 from plimsoll.signatures.simple_payload import UntrustedPayload, parse_payload
@@ -47,11 +52,6 @@ from plimsoll.signatures.transparency import (
 from plimsoll.signatures.verifying import decode_base64, find_signer, verify_by_key
 from plimsoll.signatures.x509 import Certificate
 
-SIMPLE_SIGNING: Final = "application/vnd.dev.cosign.simplesigning.v1+json"
-SIGNATURE_ANNOTATION: Final = "dev.cosignproject.cosign/signature"
-LOG_ANNOTATION: Final = "dev.sigstore.cosign/bundle"
-CERTIFICATE_ANNOTATION: Final = "dev.sigstore.cosign/certificate"
-CHAIN_ANNOTATION: Final = "dev.sigstore.cosign/chain"
 
 
 def signature_places(digests: tuple[Digest, ...]) -> tuple[TagPlace, ...]:
@@ -61,7 +61,7 @@ def signature_places(digests: tuple[Digest, ...]) -> tuple[TagPlace, ...]:
 
 def parse_attachment(attachment: Attachment) -> UntrustedCosignSignature:
     """Take a layer and its annotations as an unproven signature; ``attachment.data`` must be there."""
-    if attachment.data is None:
+    if attachment.data is None or attachment.descriptor is None:
         raise BadSignatureError("the signature's payload was not read")
     annotations = attachment.descriptor.annotations
     return UntrustedCosignSignature(
@@ -74,7 +74,7 @@ def parse_attachment(attachment: Attachment) -> UntrustedCosignSignature:
 
 
 def verify_signature(
-    untrusted: UntrustedCosignSignature, trust: Trust, digests: tuple[Digest, ...], now_s: float
+    untrusted: UntrustedCosignSignature, trust: KeyTrust | CertificateTrust, digests: tuple[Digest, ...], now_s: float
 ) -> VerifiedSignature:
     """Prove a signature of an image with ``digests``; raises the SignatureError of the first step that fails.
 
@@ -184,8 +184,3 @@ def _claimed(payload: UntrustedPayload, digests: tuple[Digest, ...]) -> Digest:
     if payload.digest not in digests:
         raise SignedDigestMismatchError(f"a good signature, but of another image: {payload.digest}")
     return payload.digest
-
-
-COSIGN: Final[SignatureFormat[UntrustedCosignSignature]] = SignatureFormat(
-    name="cosign", places=signature_places, parse=parse_attachment, verify=verify_signature
-)

@@ -13,8 +13,10 @@ from plimsoll.model.digest import Digest
 from plimsoll.model.evidence import Attachment, Place
 from plimsoll.model.trust import PublicKey, TrustRoot
 from plimsoll.signatures.certificates import CertificateTrust
+from plimsoll.signatures.openpgp import GpgTrust
 
 HashName = Literal["sha224", "sha256", "sha384", "sha512"]
+Family = Literal["sigstore", "openpgp"]
 Untrusted = TypeVar("Untrusted")
 
 
@@ -49,7 +51,7 @@ class KeyTrust:
     hash_name: HashName = "sha256"
 
 
-Trust = KeyTrust | CertificateTrust
+Trust = KeyTrust | CertificateTrust | GpgTrust
 """Who may have signed."""
 
 
@@ -76,10 +78,13 @@ class SignatureFormat(Generic[Untrusted]):
 
     ``places`` says where to look for signatures of an image with these digests, the best place first.
     ``parse`` reads one attachment; ``verify`` proves it, or raises SignatureError; both are pure. The time given to
-    ``verify``, in seconds since 1970, is the present one: it counts where the signature proves no other.
+    ``verify``, in seconds since 1970, is the present one: it counts where the signature proves no other. ``family``
+    says which kind of trust can use it. A stored attachment, one without a descriptor, may be of another format:
+    ``parse`` then gives None.
     """
 
     name: str
     places: Callable[[tuple[Digest, ...]], tuple[Place, ...]]
-    parse: Callable[[Attachment], Untrusted]
+    parse: Callable[[Attachment], Untrusted | None]
     verify: Callable[[Untrusted, Trust, tuple[Digest, ...], float], VerifiedSignature]
+    family: Family = "sigstore"

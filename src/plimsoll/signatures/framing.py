@@ -14,8 +14,9 @@ from plimsoll import limits
 from plimsoll.errors import BadSignatureError
 from plimsoll.model.signature import UnknownStoredSignature, UntrustedCosignSignature, UntrustedSimpleSignature
 from plimsoll.native import ReadError, read_json
-from plimsoll.signatures.cosign import (
+from plimsoll.signatures.annotations import (
     CERTIFICATE_ANNOTATION,
+    CHAIN_ANNOTATION,
     LOG_ANNOTATION,
     SIGNATURE_ANNOTATION,
     SIMPLE_SIGNING,
@@ -73,6 +74,7 @@ def _unwrap(data: bytes) -> StoredSignature:
         signature=annotations.get(SIGNATURE_ANNOTATION),
         log_entry=annotations.get(LOG_ANNOTATION),
         certificate=annotations.get(CERTIFICATE_ANNOTATION),
+        chain=annotations.get(CHAIN_ANNOTATION),
     )
 
 

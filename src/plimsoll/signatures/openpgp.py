@@ -1,15 +1,14 @@
 """OpenPGP by Sequoia: keyrings, and whether one of their keys made the one signature of a message.
 
-The only module that imports pysequoia, and late: policies without GPG keys never pay for it. Expiry is judged by the
-system clock, Sequoia's and ours alike, so a verdict that is replayed later may differ.
+The only module that imports pysequoia, and late: policies without GPG keys never pay for it.
 
-Sequoia judges a key at the time its signature claims; gpg refuses one that has expired or was revoked since, for
-whatever reason. We ask for both. Sequoia's policy also refuses SHA-1 and RSA below 2048 bits, which gpg takes.
+Sequoia judges a key at the time that its signature claims; gpg refuses one that has expired or was revoked since, for
+whatever reason. Both are asked for. Whether a signature itself has expired Sequoia judges by the system clock, so a
+verdict that is replayed later may differ. Its policy also refuses SHA-1 and RSA below 2048 bits, which gpg takes.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -45,10 +44,9 @@ class _Signer:
     refused: str | None
     cert: Cert
 
-    @property
-    def objection(self) -> str | None:
+    def objection(self, now_s: float) -> str | None:
         """Why it is not good now; None if it is."""
-        if self.refused is None and self.expires_s is not None and self.expires_s <= time.time():
+        if self.refused is None and self.expires_s is not None and self.expires_s <= now_s:
             return "has expired"
         return self.refused
 
@@ -98,8 +96,40 @@ def load_keyrings(keyrings: tuple[bytes, ...]) -> Keyring:
     return Keyring(fingerprints=frozenset([name.upper() for name in merged]), _signers=by_handle)
 
 
-def verify_message(message: bytes, keyring: Keyring) -> VerifiedMessage:
-    """Prove that ``message`` is signed, once, by a key of ``keyring`` that is good now.
+class GpgTrust:
+    """Trust in the certificates of OpenPGP keyrings: any one of them makes a signature good. None: nothing is good.
+
+    ``keyrings`` are the bytes of key files, binary or armored; they are parsed here, once, and travel as they are.
+    Raises UnreadableKeyError if one of them cannot be read.
+    """
+
+    __slots__ = ("keyring", "keyrings")
+
+    keyrings: tuple[bytes, ...]
+    keyring: Keyring
+
+    def __init__(self, keyrings: tuple[bytes, ...]) -> None:
+        object.__setattr__(self, "keyrings", keyrings)
+        object.__setattr__(self, "keyring", load_keyrings(keyrings))
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a GpgTrust is immutable, {name} cannot be set")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, GpgTrust) and other.keyrings == self.keyrings
+
+    def __hash__(self) -> int:
+        return hash(self.keyrings)
+
+    def __reduce__(self) -> tuple[type[GpgTrust], tuple[tuple[bytes, ...]]]:
+        return (GpgTrust, (self.keyrings,))
+
+    def __repr__(self) -> str:
+        return f"GpgTrust({', '.join(sorted(self.keyring.fingerprints))})"
+
+
+def verify_message(message: bytes, keyring: Keyring, *, now_s: float) -> VerifiedMessage:
+    """Prove that ``message`` is signed, once, by a key of ``keyring`` that is good at ``now_s`` (seconds since 1970).
 
     Raises BadSignatureError for any form but the one of ``packets``, for a signature that does not verify or has
     expired, and for a key that is expired, revoked or refused; UntrustedKeyError where no key of the keyring is named.
@@ -111,8 +141,8 @@ def verify_message(message: bytes, keyring: Keyring) -> VerifiedMessage:
     signed = read_signed_message(message)
     with _sequoia(BadSignatureError, "the OpenPGP signature cannot be read"):
         signature = pysequoia.Sig.from_bytes(signed.signature)
-        signers = _good_signers(signature, keyring)
-        _check_claims(signature)
+        signers = _good_signers(signature, keyring, now_s=now_s)
+        _check_claims(signature, now_s=now_s)
     certs = [signer.cert for signer in signers]
     with _sequoia(BadSignatureError, _CHANGED):
         found = pysequoia.verify(signed.data, lambda _handles: certs, signature=signature).valid_sigs
@@ -123,36 +153,37 @@ def verify_message(message: bytes, keyring: Keyring) -> VerifiedMessage:
     raise BadSignatureError("the OpenPGP signature was made by another key than it names")
 
 
-def _good_signers(signature: Sig, keyring: Keyring) -> list[_Signer]:
+def _good_signers(signature: Sig, keyring: Keyring, *, now_s: float) -> list[_Signer]:
     """The keys of ``keyring`` that the signature names and that are good now: at least one."""
     handles = [name for name in (signature.issuer_fingerprint, signature.issuer_key_id) if name is not None]
     named = keyring.signers(handles)
     if not named:
         name = handles[0].upper() if handles else "that it does not name"
         raise UntrustedKeyError(f"signed by the OpenPGP key {name}, which is not trusted here")
-    good = [signer for signer in named if signer.objection is None]
+    objections = [signer.objection(now_s) for signer in named]
+    good = [signer for signer, objection in zip(named, objections, strict=True) if objection is None]
     if not good:
-        raise BadSignatureError(f"signed by the OpenPGP key {named[0].fingerprint.upper()}, which {named[0].objection}")
+        raise BadSignatureError(f"signed by the OpenPGP key {named[0].fingerprint.upper()}, which {objections[0]}")
     return good
 
 
-def _check_claims(signature: Sig) -> None:
+def _check_claims(signature: Sig, *, now_s: float) -> None:
     """Refuse what Sequoia would refuse whatever was signed: it does so without saying why."""
     from pysequoia.packet import HashAlgorithm  # noqa: PLC0415  # late, see above
 
     if signature.hash_algorithm in (HashAlgorithm.MD5, HashAlgorithm.SHA1, HashAlgorithm.RipeMD):
         raise BadSignatureError("the OpenPGP signature is over a broken hash; sign again with SHA-256 or better")
-    if signature.expiration is not None and signature.expiration.timestamp() <= time.time():
+    if signature.expiration is not None and signature.expiration.timestamp() <= now_s:
         raise BadSignatureError(f"the OpenPGP signature has expired, on {signature.expiration:%Y-%m-%d}")
 
 
 def _split(data: bytes, where: str) -> list[Cert]:
-    from pysequoia import Cert  # noqa: PLC0415  # late, see above
-
     if not data:
         return []
     if len(data) > limits.KEY_BYTES:
         raise UnreadableKeyError(f"{where} has {len(data)} bytes: at most {limits.KEY_BYTES}")
+    from pysequoia import Cert  # noqa: PLC0415  # late, see above
+
     certs = Cert.split_bytes(data)
     if not certs:
         raise UnreadableKeyError(f"{where} holds no OpenPGP key; export one with gpg --export")

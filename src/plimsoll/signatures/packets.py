@@ -72,6 +72,8 @@ def _unwanted(packets: list[_Packet]) -> str:
     tags = [packet.tag for packet in packets]
     if _ENCRYPTED.intersection(tags):
         return "an encrypted OpenPGP message; a signed one is needed"
+    if _COMPRESSED in tags:
+        return "an OpenPGP message that is compressed twice or in part"
     if not {_ONE_PASS, _SIGNATURE}.intersection(tags):
         return "nothing in this OpenPGP message is signed"
     if _LITERAL not in tags:

@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, SignatureAlgorithmOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, PublicKeyAlgorithmOID, SignatureAlgorithmOID
 
 from plimsoll import limits
 from plimsoll.errors import CertificateExpiredError, CertificateUntrustedError, UnreadableKeyError
@@ -53,6 +53,9 @@ _ALGORITHMS: Final = frozenset(
     }
 )
 """No MD5 and no SHA-1: others can make a certificate with the same hash."""
+_KEYS: Final = frozenset(
+    {PublicKeyAlgorithmOID.EC_PUBLIC_KEY, PublicKeyAlgorithmOID.RSAES_PKCS1_v1_5, PublicKeyAlgorithmOID.ED25519}
+)
 _HASHES: Final = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
 
 _Value = TypeVar("_Value", bound=x509.ExtensionType)
@@ -178,6 +181,8 @@ def _read(der: bytes) -> dict[str, object]:
     crypto = x509.load_der_x509_certificate(der)
     if crypto.serial_number <= 0:
         raise ValueError("its serial number is not positive (RFC 5280 section 4.1.2.2)")
+    if der[-len(crypto.signature) - 1] != 0:  # the count of unused bits is not signed: else there were eight encodings
+        raise ValueError("its signature is not whole bytes")
     return {
         "der": der,
         "crypto": crypto,
@@ -192,6 +197,9 @@ def _read(der: bytes) -> dict[str, object]:
 
 def _key(crypto: x509.Certificate) -> PublicKey | None:
     """The key, with the same bounds on kind and size as any trusted key; None outside of them."""
+    # Asked before anything is computed, as in model.trust: OpenSSL tests a Diffie-Hellman key's prime for minutes.
+    if crypto.public_key_algorithm_oid not in _KEYS:
+        return None
     try:
         return PublicKey(crypto.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
     except (ValueError, UnsupportedAlgorithm, UnreadableKeyError):
@@ -254,7 +262,7 @@ def find_path(
     for found in timeless or ():
         if not found.valid_at(at_s):
             raise CertificateExpiredError(_validity(found, at_s))
-    raise CertificateUntrustedError(f"the certificate does not lead to a trusted root: {search.why(leaf)}")
+    raise CertificateUntrustedError(f"the certificate does not lead to a trusted root: {search.faults[0]}")
 
 
 def _validity(found: Certificate, at_s: float) -> str:
@@ -282,19 +290,19 @@ class _Search:
             return None
         return self._extend((leaf,))
 
-    def why(self, leaf: Certificate) -> str:
-        issuer = leaf.crypto.issuer.rfc4514_string()[:160]
-        return self.faults[0] if self.faults else f"no certificate of its issuer {issuer!r} is at hand"
-
     def _extend(self, path: tuple[Certificate, ...]) -> tuple[Certificate, ...] | None:
         if path[-1] in self.roots:
             return path if self._constrained(path) else None
         if len(path) >= limits.PATH_CERTIFICATES:
             self.faults.append(f"the path is longer than {limits.PATH_CERTIFICATES} certificates")
             return None
-        for issuer in (*self.roots, *self.intermediates):
-            if issuer.subject != path[-1].issuer or issuer in path:
-                continue
+        issuers = [
+            each for each in (*self.roots, *self.intermediates) if each.subject == path[-1].issuer and each not in path
+        ]
+        if not issuers:
+            wanted = path[-1].crypto.issuer.rfc4514_string()
+            self.faults.append(f"no certificate of {wanted!r:.160}, which issued {path[-1].title}, is at hand")
+        for issuer in issuers:
             fault = self._fault(issuer) or self._issuing_fault(issuer, path)
             if fault is not None:
                 self.faults.append(fault)

@@ -14,7 +14,7 @@ from functools import partial
 
 from plimsoll import limits
 from plimsoll.errors import LimitExceededError, RegistryError, UnauthorizedError
-from plimsoll.model.settings import Credentials, CredentialsFor
+from plimsoll.model.settings import Credentials, CredentialsFor, IdentityToken, Login
 from plimsoll.transport.base import Meter
 from plimsoll.transport.connections import BodyStream
 from plimsoll.transport.hosts import Host
@@ -29,23 +29,30 @@ from plimsoll.wire import (
     parse_challenges,
     parse_token,
     pull_scope,
+    refresh_request,
     refusal,
     token_request,
 )
 
+Key = tuple[Host, str, bool]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repository:
-    """Where requests go and whom they are for: ``host`` is contacted, ``domain`` and ``path`` are the reference's."""
+    """Where requests go and whom they are for: ``host`` is contacted, ``domain`` and ``path`` are the name there.
+
+    ``stands_in`` as in Endpoint: with other credentials, so with other tokens.
+    """
 
     host: Host
     domain: str
     path: str
+    stands_in: bool = False
 
     @property
-    def key(self) -> tuple[str, str]:
-        """What a token is good for."""
-        return self.host.name, self.path
+    def key(self) -> Key:
+        """What a token is good for; the host is the one object of its name and way to be spoken to."""
+        return self.host, self.path, self.stands_in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,19 +71,23 @@ class Authorizer:
         self._client = client
         self._credentials_for = credentials_for
         self._monotonic = client.monotonic
-        self._challenges: dict[str, Challenge] = {}
-        self._proofs: dict[tuple[str, str], _Proof] = {}
-        self._flights: dict[tuple[str, str], asyncio.Task[_Proof]] = {}
+        self._challenges: dict[Host, Challenge] = {}
+        self._proofs: dict[Key, _Proof] = {}
+        self._flights: dict[Key, asyncio.Task[_Proof]] = {}
 
-    async def get(self, repository: Repository, request: Request, *, limit: int, meter: Meter) -> Reply:
-        """Send ``request`` and read its whole answer, which is never a 401.
+    async def get(
+        self, repository: Repository, request: Request, *, limit: int, meter: Meter, once: bool = False
+    ) -> Reply:
+        """Send ``request`` and read its whole answer, which is never a 401; ``once`` as in HttpClient.get.
 
         Raises UnauthorizedError where no proof is taken, and what HttpClient.get raises.
         """
         proof = await self._proof(repository, meter)
         for refreshes in range(limits.TOKEN_REFRESHES + 1):
             value = None if proof is None else proof.value
-            reply = await self._client.get(repository.host, request, limit=limit, meter=meter, authorization=value)
+            reply = await self._client.get(
+                repository.host, request, limit=limit, meter=meter, authorization=value, once=once
+            )
             if reply.status != 401:
                 return reply
             proof = await self._renewed(repository, request, reply, proof, refreshes=refreshes, meter=meter)
@@ -95,7 +106,7 @@ class Authorizer:
 
     async def _proof(self, repository: Repository, meter: Meter) -> _Proof | None:
         """What to send at first: nothing to a host that has never asked."""
-        challenge = self._challenges.get(repository.host.name)
+        challenge = self._challenges.get(repository.host)
         if challenge is None:
             return None
         known = self._proofs.get(repository.key)
@@ -116,7 +127,7 @@ class Authorizer:
         """The proof to try after a 401; raises UnauthorizedError where there is none, or enough have been tried."""
         asked = f"{repository.host.name}{request.path}"
         note = used.note if used is not None else ""
-        has_credentials, withheld = self._may_log_in(repository)
+        has_credentials, withheld = await self._may_log_in(repository)
         challenge = choose_challenge(
             parse_challenges(reply.headers.getall("WWW-Authenticate", ())), basic=has_credentials
         )
@@ -126,17 +137,23 @@ class Authorizer:
             or (challenge.scheme == "basic" and used is not None)
         ):
             raise UnauthorizedError(f"{refusal(401, reply.body, asked=asked)}{note or withheld}")
-        self._challenges[repository.host.name] = challenge
+        self._challenges[repository.host] = challenge
         known = self._proofs.get(repository.key)
         if known is not None and known is not used and known.until > self._monotonic():
             return known
         self._proofs.pop(repository.key, None)
         return await self._fetch(repository, challenge, meter)
 
-    def _may_log_in(self, repository: Repository) -> tuple[bool, str]:
+    async def _login(self, repository: Repository) -> Login | None:
+        return await self._credentials_for(repository.domain, repository.path, stands_in=repository.stands_in)
+
+    async def _may_log_in(self, repository: Repository) -> tuple[bool, str]:
         """Whether credentials may go to the registry itself, and where not, a sentence that says so."""
-        if self._credentials_for(repository.domain, repository.path) is None:
+        login = await self._login(repository)
+        if login is None:
             return False, ""
+        if isinstance(login, IdentityToken):
+            return False, "; what is known of the registry is an identity token, which only a token service takes"
         if repository.host.may_carry_credentials:
             return True, ""
         return False, f"; credentials were not sent: {repository.host.name} is spoken to over plain HTTP"
@@ -151,28 +168,29 @@ class Authorizer:
             flight.add_done_callback(partial(self._landed, key))
         return await asyncio.shield(flight)
 
-    def _landed(self, key: tuple[str, str], flight: asyncio.Task[_Proof]) -> None:
+    def _landed(self, key: Key, flight: asyncio.Task[_Proof]) -> None:
         del self._flights[key]
         # Asking for the exception marks it as seen: everybody who waited may be gone.
         if not flight.cancelled() and flight.exception() is None:
             self._proofs[key] = flight.result()
 
     async def _make(self, repository: Repository, challenge: Challenge, meter: Meter) -> _Proof:
-        credentials = self._credentials_for(repository.domain, repository.path)
-        if credentials is not None and not repository.host.may_carry_credentials:
-            credentials = None
+        login = await self._login(repository) if repository.host.may_carry_credentials else None
         if challenge.scheme == "basic":
-            value = None if credentials is None else _basic(credentials)
-            return _Proof(value=value, until=float("inf"))
-        asked = token_request(challenge, scope=pull_scope(repository.path))
+            return _Proof(value=_basic(login) if isinstance(login, Credentials) else None, until=float("inf"))
+        scope = pull_scope(repository.path)
+        asked = token_request(challenge, scope=scope)
         note = ""
-        if credentials is not None and not self._may_reach(asked, repository.host):
-            credentials = None
+        if login is not None and not self._may_reach(asked, repository.host):
+            login = None
             note = (
                 f"; the token was asked of {asked.scheme}://{asked.host} without the credentials of "
                 f"{repository.host.name}, which may not go there (--auth-realm names an https host that may have them)"
             )
-        return await self._token(asked, credentials, note, meter)
+        if isinstance(login, IdentityToken):
+            asked = refresh_request(challenge, scope=scope, refresh_token=login.value)
+        authorization = _basic(login) if isinstance(login, Credentials) else None
+        return await self._token(asked, repository.host, authorization, note, meter)
 
     def _may_reach(self, asked: TokenRequest, registry: Host) -> bool:
         """Whether the registry's credentials may go to the realm: https, or loopback http as the registry's own."""
@@ -182,9 +200,12 @@ class Authorizer:
             return False
         return may_know(asked.host, registry=registry.name, allowed=self._client.settings.auth_realms)
 
-    async def _token(self, asked: TokenRequest, credentials: Credentials | None, note: str, meter: Meter) -> _Proof:
-        host = self._client.host(asked.host, scheme=asked.scheme)
-        authorization = None if credentials is None else _basic(credentials)
+    async def _token(
+        self, asked: TokenRequest, registry: Host, authorization: str | None, note: str, meter: Meter
+    ) -> _Proof:
+        # A registry that is its own token service is spoken to alike; another host's TLS is its own (CVE-2019-10214).
+        tls = registry.tls if asked.host == registry.name else None
+        host = self._client.host(asked.host, scheme=asked.scheme, tls=tls)
         where = f"the token of {asked.host}"
         try:
             reply = await self._client.get(

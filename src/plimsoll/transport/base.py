@@ -14,6 +14,7 @@ from plimsoll.model.descriptor import Descriptor
 from plimsoll.model.digest import Digest
 from plimsoll.model.location import Location
 from plimsoll.model.manifest import RawManifest
+from plimsoll.model.reference import DockerReference
 
 
 class Meter:
@@ -39,6 +40,16 @@ class Source(Protocol):
         """What this source has cost so far."""
         ...
 
+    @property
+    def physical(self) -> DockerReference | None:
+        """The image's name where its bytes come from, a mirror's say; what registries.d is asked for. None locally."""
+        ...
+
+    @property
+    def contacted(self) -> tuple[str, ...]:
+        """The repositories (``HOST[:PORT]/PATH``) that were asked for the image, the one that has it last."""
+        ...
+
     async def manifest(self) -> RawManifest:
         """What the reference names; a digest in the reference is checked on the bytes, under its own algorithm."""
         ...
@@ -59,6 +70,13 @@ class Source(Protocol):
         """A blob's bytes as they come, NOT checked: the caller hashes them and counts them against the descriptor.
 
         Never yields more than one chunk beyond ``descriptor.size``. Broken transfers are resumed inside.
+        """
+        ...
+
+    async def stored_signatures(self, base: str, digest: Digest) -> tuple[bytes, ...]:
+        """The image's signature store, whole: the lookaside ``base``, or "" for the transport's own; none is empty.
+
+        ``digest`` is the SHA-256 of the manifest that was signed. Raises ConfigError for a base that cannot be read.
         """
         ...
 

@@ -25,6 +25,7 @@ from plimsoll.errors import (
     UnreachableError,
     UntrustedHostError,
 )
+from plimsoll.model.settings import ProxyFor
 from plimsoll.transport.base import Meter
 from plimsoll.transport.budget import ByteBudget
 from plimsoll.transport.limiter import Limiter
@@ -59,6 +60,8 @@ def _broken(error: BaseException, asked: str) -> TransportError:
             return RequestTimeoutError(f"{asked} was not answered in time")
         case aiohttp.ClientConnectorError():
             return _unconnected(error, asked)
+        case aiohttp.ClientHttpProxyError():
+            return UnreachableError(f"{asked}: the proxy refuses the connection with status {error.status}")
         case aiohttp.ServerDisconnectedError():
             return UnreachableError(f"{asked}: the connection was closed before an answer came")
         case aiohttp.ClientPayloadError():
@@ -75,6 +78,8 @@ def _unconnected(error: aiohttp.ClientConnectorError, asked: str) -> Unreachable
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return UntrustedHostError(f"{asked}: the host's certificate is not trusted: {error.certificate_error}")
     how = "TLS connection" if isinstance(error, aiohttp.ClientSSLError) else "connection"
+    if isinstance(error, aiohttp.ClientProxyConnectionError):
+        how = "connection to the proxy"
     return UnreachableError(f"{asked}: no {how}: {error.os_error.strerror or error.os_error}")
 
 
@@ -84,8 +89,10 @@ _FAILURES: Final = (aiohttp.ClientError, OSError, TimeoutError)
 class Connections:
     """The kept-alive connections of one run, to all hosts; opened at the first request, closed by ``aclose``."""
 
-    def __init__(self, *, timeout_s: float) -> None:
+    def __init__(self, *, timeout_s: float, proxy_for: ProxyFor | None) -> None:
         self._session: aiohttp.ClientSession | None = None
+        self._proxy_for = proxy_for
+        self._proxies: dict[str, URL | None] = {}
         # Made once: a new one for each request shows in the profile.
         self.whole = Times(total=timeout_s)
         self.streamed = Times(total=None, connect=timeout_s, sock_connect=timeout_s, sock_read=timeout_s)
@@ -102,15 +109,25 @@ class Connections:
         if authorization is not None:
             headers = (*headers, ("Authorization", authorization))
         try:
-            return await session.get(
+            return await session.request(
+                "GET" if request.form is None else "POST",
                 URL(base + request.target, encoded=True),
                 headers=headers,
+                data=request.form,
                 allow_redirects=False,
                 timeout=times,
                 ssl=context,
+                proxy=self._proxy(base),
             )
         except _FAILURES as error:
             raise _broken(error, base + request.path) from error
+
+    def _proxy(self, base: str) -> URL | None:
+        if base not in self._proxies:
+            scheme, _, netloc = base.partition("://")
+            proxy = None if self._proxy_for is None else self._proxy_for(scheme, netloc)
+            self._proxies[base] = None if proxy is None else URL(proxy.url)
+        return self._proxies[base]
 
     def _start(self) -> aiohttp.ClientSession:
         self._session = aiohttp.ClientSession(

@@ -13,6 +13,7 @@ from plimsoll.model.location import Location, locate_path
 from plimsoll.model.manifest import RawManifest
 from plimsoll.model.reference import DirectoryReference
 from plimsoll.transport.base import Meter, checked_blob, checked_manifest
+from plimsoll.transport.numbered import read_numbered
 from plimsoll.transport.stores import Folder, resolve
 
 _VERSION = re.compile(rb"Directory Transport Version: 1\.[0-9]{1,4}\n?")
@@ -59,6 +60,15 @@ class DirectorySource:
         """What this source has cost so far: bytes read, no requests."""
         return self._meter
 
+    @property
+    def physical(self) -> None:
+        """No docker reference: the image is a local one."""
+
+    @property
+    def contacted(self) -> tuple[str, ...]:
+        """No registry."""
+        return ()
+
     async def manifest(self) -> RawManifest:
         """The folder's manifest.json."""
         return RawManifest(data=self._read("manifest.json", limit=limits.MANIFEST_BYTES))
@@ -89,6 +99,18 @@ class DirectorySource:
             read += len(chunk)
             if read > descriptor.size:
                 return
+
+    async def stored_signatures(self, base: str, digest: Digest) -> tuple[bytes, ...]:
+        """The folder's ``signature-N``, or ``HEX.signature-N`` of an instance; a folder has no lookaside."""
+        if base:
+            return ()
+        main = Digest.of(self._folder.read(("manifest.json",), limit=limits.MANIFEST_BYTES))
+        prefix = "" if digest == main else f"{_file(digest)}."
+
+        async def read(at: int) -> bytes:
+            return self._read(f"{prefix}signature-{at}", limit=limits.PAYLOAD_BYTES)
+
+        return await read_numbered(read)
 
     def _read(self, name: str, *, limit: int) -> bytes:
         data = self._folder.read((name,), limit=limit)

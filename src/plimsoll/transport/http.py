@@ -21,7 +21,7 @@ from plimsoll.errors import (
     UnreachableError,
     UntrustedHostError,
 )
-from plimsoll.model.settings import HttpSettings, TLSFor
+from plimsoll.model.settings import HttpSettings, ProxyFor, TLSFor, TLSSettings
 from plimsoll.transport.base import Meter
 from plimsoll.transport.budget import ByteBudget
 from plimsoll.transport.connections import (
@@ -57,6 +57,7 @@ class HttpClient:
         settings: HttpSettings,
         tls_for: TLSFor,
         *,
+        proxy_for: ProxyFor | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         monotonic: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
@@ -69,21 +70,27 @@ class HttpClient:
         self._sleep = sleep
         self._jitter = jitter
         self._wall_s = wall_s
-        self._connections = Connections(timeout_s=settings.timeout_s)
-        self._hosts: dict[tuple[str | None, str], Host] = {}
+        self._connections = Connections(timeout_s=settings.timeout_s, proxy_for=proxy_for)
+        self._hosts: dict[tuple[str | None, str, TLSSettings | None], Host] = {}
         self._limiters: dict[str, Limiter] = {}
 
-    def host(self, name: str, *, scheme: str | None = None) -> Host:
-        """The state of ``HOST[:PORT]``; without ``scheme`` it is https, or what is found where TLS may be unproven."""
+    def host(self, name: str, *, scheme: str | None = None, tls: TLSSettings | None = None) -> Host:
+        """The state of ``HOST[:PORT]``; without ``scheme`` it is https, or what is found where TLS may be unproven.
+
+        ``tls`` is how it is spoken to where that is settled for a repository; else what holds for the whole host.
+        """
         name = name.lower()
-        known = self._hosts.get((scheme, name))
-        if known is not None:
-            return known
-        tls = self._tls_for(name)
+        known = self._hosts.get((scheme, name, tls))
+        if known is None:
+            how = tls or self._tls_for(name)
+            known = self._hosts.get((scheme, name, how)) or self._new_host(name, scheme, how)
+            self._hosts[scheme, name, tls] = self._hosts[scheme, name, how] = known
+        return known
+
+    def _new_host(self, name: str, scheme: str | None, tls: TLSSettings) -> Host:
         host = Host(name, limiter=self._limiter(name), tls=tls)
         if scheme is not None or tls.verify:
             host.decide(scheme or "https")
-        self._hosts[(scheme, name)] = host
         return host
 
     def _limiter(self, name: str) -> Limiter:
@@ -98,14 +105,23 @@ class HttpClient:
         return limiter
 
     async def get(
-        self, host: Host, request: Request, *, limit: int, meter: Meter, authorization: str | None = None
+        self,
+        host: Host,
+        request: Request,
+        *,
+        limit: int,
+        meter: Meter,
+        authorization: str | None = None,
+        once: bool = False,
     ) -> Reply:
         """Send ``request``, follow redirects, try again as set, and read at most ``limit`` bytes of body.
 
-        Any status but those worth another try is a Reply. Raises TransportError where no answer could be had,
-        LimitExceededError or ContentError for a body that is too long or encoded.
+        ``once`` leaves the further tries to the caller. Any status but those worth another try is a Reply. Raises
+        TransportError where no answer could be had, LimitExceededError or ContentError for a body that is too long or
+        encoded.
         """
-        reply = await self._persist(host, request, authorization, meter, limit)
+        send = self._follow if once else self._persist
+        reply = await send(host, request, authorization, meter, limit)
         assert isinstance(reply, Reply)
         return reply
 
@@ -117,10 +133,17 @@ class HttpClient:
 
     async def pause(self, error: TransportError, *, tried: int) -> None:
         """Wait before another try of what ``error`` broke; raises it where no other try is due."""
-        wait_s = retry_wait_s(error, tried=tried, retries=self.settings.retries, random=self._jitter)
-        if wait_s is None:
+        if not await self.paused(error, tried=tried):
             raise error
-        await self._sleep(wait_s)
+
+    async def paused(self, error: Exception, *, tried: int) -> bool:
+        """Wait before another try of what ``error`` broke; False, at once, where no other try is due."""
+        if not isinstance(error, TransportError):
+            return False
+        wait_s = retry_wait_s(error, tried=tried, retries=self.settings.retries, random=self._jitter)
+        if wait_s is not None:
+            await self._sleep(wait_s)
+        return wait_s is not None
 
     async def _persist(
         self, host: Host, request: Request, authorization: str | None, meter: Meter, limit: int | None
@@ -204,6 +227,8 @@ class HttpClient:
         """Where a redirect leads, with the Authorization only if it stays within the origin (GHSA-vh4v-2xq2-g5cg)."""
         base = host.base or ""
         asked = host.name + request.path
+        if request.form is not None:
+            raise RegistryError(f"{asked} redirects a request that holds a secret", status=reply.status)
         location = reply.headers.get("Location")
         if not location:
             raise RegistryError(f"{asked}: a redirect without a Location", status=reply.status)

@@ -62,6 +62,15 @@ class LayoutSource:
         """What this source has cost so far: bytes read, no requests."""
         return self._meter
 
+    @property
+    def physical(self) -> None:
+        """No docker reference: the image is a local one."""
+
+    @property
+    def contacted(self) -> tuple[str, ...]:
+        """No registry."""
+        return ()
+
     async def manifest(self) -> RawManifest:
         """What the reference names: by digest, position or name, or the only image there is.
 
@@ -125,6 +134,10 @@ class LayoutSource:
 
     def _where(self, digest: Digest) -> str:
         return f"{digest} of {self._store.path}"
+
+    async def stored_signatures(self, base: str, digest: Digest) -> tuple[bytes, ...]:  # noqa: ARG002  # the port's
+        """A layout has no signature store."""
+        return ()
 
     async def aclose(self) -> None:
         """Close the store's handles."""

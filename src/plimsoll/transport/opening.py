@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from plimsoll.model.location import Location, locate_docker, locate_path
 from plimsoll.model.reference import ArchiveReference, DirectoryReference, DockerReference, LayoutReference, Reference
-from plimsoll.model.settings import CredentialsFor, HttpSettings, TLSFor
+from plimsoll.model.settings import CredentialsFor, HttpSettings, Routes, TLSFor
 from plimsoll.transport.archive import ArchiveCache, open_archive
 from plimsoll.transport.base import Source
 from plimsoll.transport.directory import open_directory
@@ -38,6 +38,7 @@ class Transports:
         *,
         credentials_for: CredentialsFor,
         tls_for: TLSFor,
+        routes: Routes | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         monotonic: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
@@ -46,6 +47,7 @@ class Transports:
         self._settings = settings
         self._credentials_for = credentials_for
         self._tls_for = tls_for
+        self._routes = routes
         self._sleep = sleep
         self._monotonic = monotonic
         self._jitter = jitter
@@ -59,11 +61,11 @@ class Transports:
         """The source of one image, to be closed by the caller; of a registry nothing is asked yet.
 
         Raises TransportError or ContentError where a local image cannot be opened, UnsupportedError for a compression
-        that is not read, InvalidReferenceError where the reference is ambiguous.
+        that is not read, InvalidReferenceError where the reference is ambiguous, BlockedError as registries.conf says.
         """
         match reference:
             case DockerReference():
-                return self.open_registry(reference)
+                return self._registries_of_run().open(reference)
             case LayoutReference():
                 return open_layout(reference, self._layouts)
             case ArchiveReference():
@@ -74,7 +76,10 @@ class Transports:
                 return open_directory(reference)
 
     def open_registry(self, reference: DockerReference) -> RegistrySource:
-        """The source of an image in a registry, which lists tags and referrers too."""
+        """The source at the very registry that a reference names, never at a mirror: to list tags."""
+        return self._registries_of_run().open_repository(reference)
+
+    def _registries_of_run(self) -> Registries:
         if self._registries is None:
             # Imported with the first reference that needs it: aiohttp takes a third of a second.
             from plimsoll.transport.registry import connect  # noqa: PLC0415
@@ -83,12 +88,13 @@ class Transports:
                 self._settings,
                 credentials_for=self._credentials_for,
                 tls_for=self._tls_for,
+                routes=self._routes,
                 sleep=self._sleep,
                 monotonic=self._monotonic,
                 jitter=self._jitter,
                 wall_s=self._wall_s,
             )
-        return self._registries.open(reference)
+        return self._registries
 
     async def aclose(self) -> None:
         """Close all connections, and what archives were unpacked to."""

@@ -4,30 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import random
-import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 
 from plimsoll import limits
 from plimsoll.errors import (
+    ContentError,
     DigestMismatchError,
     LimitExceededError,
+    PlimsollError,
+    RateLimitedError,
     RegistryError,
-    RequestTimeoutError,
     TransportError,
-    UnreachableError,
 )
 from plimsoll.model.descriptor import Descriptor
 from plimsoll.model.digest import Digest
 from plimsoll.model.location import Location, locate_docker
 from plimsoll.model.manifest import RawManifest
 from plimsoll.model.reference import DockerReference
-from plimsoll.model.settings import CredentialsFor, HttpSettings, TLSFor
-from plimsoll.transport.auth import Authorizer, Repository
+from plimsoll.model.settings import CredentialsFor, Endpoint, EndpointsFor, HttpSettings, Routes, TLSFor
+from plimsoll.transport.auth import Authorizer, Key, Repository
 from plimsoll.transport.base import Meter, checked_blob, checked_manifest
 from plimsoll.transport.connections import BodyStream
 from plimsoll.transport.http import HttpClient
+from plimsoll.transport.lookaside import read_lookaside
+from plimsoll.transport.resuming import resumed
 from plimsoll.wire import (
     Reply,
     Request,
@@ -45,7 +47,6 @@ from plimsoll.wire import (
 
 _CONTACT: Final = {"docker.io": "registry-1.docker.io"}
 """Docker Hub's name is not its registry's host."""
-_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-[0-9]{1,19}/(?:[0-9]{1,19}|\*)", re.ASCII)
 _NO_REFERRERS_API: Final = frozenset({400, 404, 405, 406, 501})
 """What registries answer that do not know the endpoint."""
 
@@ -53,14 +54,30 @@ _NO_REFERRERS_API: Final = frozenset({400, 404, 405, 406, 501})
 class Registries:
     """What all sources of a run share: the way there, the proofs, and which repositories have no referrers API."""
 
-    def __init__(self, client: HttpClient, authorizer: Authorizer) -> None:
+    def __init__(
+        self,
+        client: HttpClient,
+        authorizer: Authorizer,
+        *,
+        endpoints_for: EndpointsFor,
+        repository_for: EndpointsFor,
+    ) -> None:
         self.client = client
         self.authorizer = authorizer
-        self.without_referrers: set[tuple[str, str]] = set()
+        self.without_referrers: set[Key] = set()
+        self._endpoints_for = endpoints_for
+        self._repository_for = repository_for
 
     def open(self, reference: DockerReference) -> RegistrySource:
-        """The source of one image; nothing is sent yet."""
-        return RegistrySource(reference, registries=self)
+        """The source of one image, at a mirror where one is set; nothing is sent yet.
+
+        Raises BlockedError, or InvalidReferenceError where a rewrite leads to no image's name.
+        """
+        return RegistrySource(reference, endpoints=self._endpoints_for(reference), registries=self)
+
+    def open_repository(self, reference: DockerReference) -> RegistrySource:
+        """The source at the very registry that is named, to list tags; raises BlockedError."""
+        return RegistrySource(reference, endpoints=self._repository_for(reference), registries=self)
 
     async def aclose(self) -> None:
         """End what is under way and close all connections."""
@@ -73,27 +90,56 @@ def connect(
     *,
     credentials_for: CredentialsFor,
     tls_for: TLSFor,
+    routes: Routes | None = None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     monotonic: Callable[[], float] = time.monotonic,
     jitter: Callable[[], float] = random.random,
     wall_s: Callable[[], float] = time.time,
 ) -> Registries:
-    """Make what a run needs to speak to registries; nothing is sent yet, ``Registries.aclose`` ends it."""
-    client = HttpClient(settings, tls_for, sleep=sleep, monotonic=monotonic, jitter=jitter, wall_s=wall_s)
-    return Registries(client, Authorizer(client, credentials_for))
+    """Make what a run needs to speak to registries; nothing is sent yet, ``Registries.aclose`` ends it.
+
+    Where ``routes`` says nothing every registry is asked under its own name, without a proxy.
+    """
+    ways = routes or Routes()
+    client = HttpClient(
+        settings, tls_for, proxy_for=ways.proxy_for, sleep=sleep, monotonic=monotonic, jitter=jitter, wall_s=wall_s
+    )
+
+    def named(reference: DockerReference) -> tuple[Endpoint, ...]:
+        return (Endpoint(reference=reference, tls=tls_for(_contact(reference))),)
+
+    return Registries(
+        client,
+        Authorizer(client, credentials_for),
+        endpoints_for=ways.endpoints_for or named,
+        repository_for=ways.repository_for or named,
+    )
+
+
+def _contact(reference: DockerReference) -> str:
+    return _CONTACT.get(reference.domain, reference.domain)
 
 
 class RegistrySource:
-    """One image of a registry and its repository."""
+    """One image of a registry and its repository, read at the first of ``endpoints`` that has the image.
 
-    def __init__(self, reference: DockerReference, *, registries: Registries) -> None:
+    The endpoint that served the manifest gets all further requests; before that they go to the first.
+    """
+
+    def __init__(self, reference: DockerReference, *, endpoints: tuple[Endpoint, ...], registries: Registries) -> None:
         self._reference = reference
+        self._endpoints = endpoints
         self._registries = registries
         self._authorizer = registries.authorizer
-        host = registries.client.host(_CONTACT.get(reference.domain, reference.domain))
-        self._repository = Repository(host=host, domain=reference.domain, path=reference.path)
         self._location = locate_docker(reference)
         self._meter = Meter()
+        self._contacted: list[str] = []
+        self._physical, self._repository = self._at(endpoints[0])
+
+    def _at(self, endpoint: Endpoint) -> tuple[DockerReference, Repository]:
+        physical = endpoint.reference
+        host = self._registries.client.host(_contact(physical), tls=endpoint.tls)
+        return physical, Repository(host=host, domain=physical.domain, path=physical.path, stands_in=endpoint.stands_in)
 
     @property
     def location(self) -> Location:
@@ -105,34 +151,85 @@ class RegistrySource:
         """What this source has cost so far."""
         return self._meter
 
+    @property
+    def physical(self) -> DockerReference:
+        """The image's name where its bytes come from: a mirror's, or what registries.conf makes of the reference."""
+        return self._physical
+
+    @property
+    def contacted(self) -> tuple[str, ...]:
+        """The repositories that were asked for the image, the one that has it last."""
+        return tuple(self._contacted)
+
     async def manifest(self) -> RawManifest:
-        """What the reference names; a digest in it is checked on the bytes, under its own algorithm."""
-        reference = self._reference
-        if reference.digest is None:
-            return await self._manifest(tag_request(reference.path, reference.tag or "latest"))
-        raw = await self._manifest(digest_request(reference.path, reference.digest))
-        return checked_manifest(raw, reference.digest, where=str(reference))
+        """What the reference names; a digest in it is checked on the bytes, under its own algorithm.
+
+        An endpoint that cannot be asked or does not have it gives way to the next (containers/image, newImageSource);
+        one that serves other bytes than the digest's is believed no more, and nobody else is asked.
+        """
+        raw = await self._first_manifest()
+        digest = self._reference.digest
+        if digest is None:
+            return raw
+        served_by = "" if self._physical == self._reference else f" as {self._physical.repository} serves it"
+        return checked_manifest(raw, digest, where=f"{self._reference}{served_by}")
+
+    async def _first_manifest(self) -> RawManifest:
+        if len(self._endpoints) == 1:
+            return await self._manifest_at(self._endpoints[0], once=False)
+        tried = 0
+        while True:
+            failures: list[tuple[str, PlimsollError]] = []
+            for endpoint in self._endpoints:
+                try:
+                    # One try each and all of them again: the next endpoint is a better second try than the same.
+                    return await self._manifest_at(endpoint, once=True)
+                except (TransportError, ContentError) as error:
+                    failures.append((endpoint.reference.identity, error))
+            if not await self._again([error for _, error in failures], tried=tried):
+                raise _all_failed(failures)
+            tried += 1
+
+    async def _manifest_at(self, endpoint: Endpoint, *, once: bool) -> RawManifest:
+        physical, self._repository = self._at(endpoint)
+        self._physical = physical
+        if physical.repository in self._contacted:
+            self._contacted.remove(physical.repository)
+        self._contacted.append(physical.repository)
+        if physical.digest is not None:
+            return await self._manifest(digest_request(physical.path, physical.digest), once=once)
+        return await self._manifest(tag_request(physical.path, physical.tag or "latest"), once=once)
+
+    async def _again(self, failures: list[PlimsollError], *, tried: int) -> bool:
+        """Wait until the endpoints are worth another round; False where none of them is."""
+        for error in failures:
+            try:
+                if await self._registries.client.paused(error, tried=tried):
+                    return True
+            except RateLimitedError:
+                continue  # it asks to wait too long
+        return False
 
     async def manifest_by_tag(self, tag: str) -> RawManifest:
         """Another manifest of the repository; raises NotFoundError where there is none."""
-        return await self._manifest(tag_request(self._reference.path, tag))
+        return await self._manifest(tag_request(self._repository.path, tag))
 
     async def manifest_by_digest(self, descriptor: Descriptor) -> RawManifest:
         """A child of an index, or a subject: digest and size are checked."""
-        where = f"{self._reference.repository}@{descriptor.digest}"
+        where = f"{self._physical.repository}@{descriptor.digest}"
         if descriptor.size > limits.MANIFEST_BYTES:
             raise LimitExceededError(
                 f"{where} is said to have {descriptor.size} bytes: at most {limits.MANIFEST_BYTES}"
             )
-        raw = await self._manifest(digest_request(self._reference.path, descriptor.digest))
+        raw = await self._manifest(digest_request(self._repository.path, descriptor.digest))
         return checked_manifest(raw, descriptor.digest, size=descriptor.size, where=where)
 
     async def blob(self, descriptor: Descriptor, *, limit: int) -> bytes:
         """A small blob, digest and size checked; raises LimitExceededError where it is larger than ``limit`` bytes."""
-        where = f"{self._reference.repository}@{descriptor.digest}"
+        where = f"{self._physical.repository}@{descriptor.digest}"
         if descriptor.size > limit:
             raise LimitExceededError(f"{where} is said to have {descriptor.size} bytes: at most {limit}")
-        request = blob_request(self._reference.path, descriptor.digest)
+        request = blob_request(self._repository.path, descriptor.digest)
         try:
             reply = await self._get(request, limit=descriptor.size)
         except LimitExceededError as error:
@@ -141,43 +238,15 @@ class RegistrySource:
             ) from error
         return checked_blob(reply.body, descriptor, where=where)
 
-    async def stream(self, descriptor: Descriptor) -> AsyncIterator[bytes]:
+    def stream(self, descriptor: Descriptor) -> AsyncIterator[bytes]:
         """A blob's bytes as they come, NOT checked; a broken transfer is resumed where it broke.
 
-        Raises RequestTimeoutError where the whole comes slower than limits.STREAM_BYTES_PER_S, and what the last of
-        too many breaks was.
+        Raises what ``resumed`` raises.
         """
-        budget_s = self._registries.client.settings.timeout_s + descriptor.size / limits.STREAM_BYTES_PER_S
-        offset = tried = progress = 0
-        while True:
-            body = await self._open_blob(descriptor, offset)
-            try:
-                async for chunk in _from_offset(body, offset, budget_s):
-                    offset += len(chunk)
-                    progress += len(chunk)
-                    yield chunk
-                    # What is longer than it says is the caller's to refuse, not ours to download.
-                    if offset > descriptor.size:
-                        return
-                if offset >= descriptor.size or body.is_delimited:
-                    # Shorter than its descriptor and yet whole: the caller refuses it by its count.
-                    return
-                raise UnreachableError(
-                    f"{body.asked}: the connection was closed after {offset} of {descriptor.size} bytes"
-                )
-            except TransportError as error:
-                budget_s -= body.waited_s
-                if budget_s <= 0:
-                    raise RequestTimeoutError(f"{error}; no time is left to resume") from error
-                if progress >= limits.RESUME_BYTES:
-                    tried = progress = 0
-                await self._registries.client.pause(error, tried=tried)
-                tried += 1
-            finally:
-                body.close()
+        return resumed(lambda offset: self._open_blob(descriptor, offset), descriptor, self._registries.client)
 
     async def _open_blob(self, descriptor: Descriptor, offset: int) -> BodyStream:
-        request = blob_request(self._reference.path, descriptor.digest, offset=offset)
+        request = blob_request(self._repository.path, descriptor.digest, offset=offset)
         reply = await self._authorizer.open(self._repository, request, meter=self._meter)
         if isinstance(reply, BodyStream):
             return reply
@@ -185,7 +254,7 @@ class RegistrySource:
 
     async def tags(self) -> AsyncIterator[str]:
         """All tags of the repository as the registry lists them, unchecked; raises LimitExceededError past the caps."""
-        request = tags_request(self._reference.path)
+        request = tags_request(self._repository.path)
         seen = {request.target}
         count = 0
         while True:
@@ -193,7 +262,7 @@ class RegistrySource:
             for tag in parse_tags_page(reply.body):
                 count += 1
                 if count > limits.TAGS:
-                    raise LimitExceededError(f"{self._reference.repository} lists more than {limits.TAGS} tags")
+                    raise LimitExceededError(f"{self._physical.repository} lists more than {limits.TAGS} tags")
                 yield tag
             following = self._next(reply, request, seen)
             if following is None:
@@ -213,7 +282,7 @@ class RegistrySource:
         return await self._referrers_by_tag(digest)
 
     async def _referrers_by_api(self, digest: Digest) -> tuple[Descriptor, ...] | None:
-        request = referrers_request(self._reference.path, digest)
+        request = referrers_request(self._repository.path, digest)
         seen = {request.target}
         found: list[Descriptor] = []
         while True:
@@ -229,11 +298,11 @@ class RegistrySource:
             if page is None and len(seen) == 1:
                 return None
             if page is None:
-                raise RegistryError(f"{self._reference.repository}: a page of referrers is no OCI index", status=200)
+                raise RegistryError(f"{self._physical.repository}: a page of referrers is no OCI index", status=200)
             found.extend(page)
             if len(found) > limits.REFERRERS:
                 raise LimitExceededError(
-                    f"{self._reference.repository}@{digest} has more than {limits.REFERRERS} referrers"
+                    f"{self._physical.repository}@{digest} has more than {limits.REFERRERS} referrers"
                 )
             following = self._next(reply, request, seen)
             if following is None:
@@ -241,7 +310,7 @@ class RegistrySource:
             request = following
 
     async def _referrers_by_tag(self, digest: Digest) -> tuple[Descriptor, ...]:
-        request = tag_request(self._reference.path, digest.tag)
+        request = tag_request(self._repository.path, digest.tag)
         reply = await self._authorizer.get(self._repository, request, limit=limits.REFERRERS_BYTES, meter=self._meter)
         if reply.status == 404:
             return ()
@@ -255,17 +324,17 @@ class RegistrySource:
             return None
         if target in seen or len(seen) >= limits.TAG_PAGES:
             raise LimitExceededError(
-                f"{self._reference.repository}: the registry's pages go round in circles or never end"
+                f"{self._physical.repository}: the registry's pages go round in circles or never end"
             )
         seen.add(target)
         return page_request(target, like=request)
 
-    async def _manifest(self, request: Request) -> RawManifest:
-        reply = await self._get(request, limit=limits.MANIFEST_BYTES)
+    async def _manifest(self, request: Request, *, once: bool = False) -> RawManifest:
+        reply = await self._get(request, limit=limits.MANIFEST_BYTES, once=once)
         return RawManifest(data=reply.body, content_type=reply.content_type)
 
-    async def _get(self, request: Request, *, limit: int) -> Reply:
-        reply = await self._authorizer.get(self._repository, request, limit=limit, meter=self._meter)
+    async def _get(self, request: Request, *, limit: int, once: bool = False) -> Reply:
+        reply = await self._authorizer.get(self._repository, request, limit=limit, meter=self._meter, once=once)
         if reply.status != 200:
             raise self._refused(reply, request)
         return reply
@@ -273,25 +342,19 @@ class RegistrySource:
     def _refused(self, reply: Reply, request: Request) -> TransportError:
         return refusal(reply.status, reply.body, asked=f"{self._repository.host.name}{request.path}")
 
+    async def stored_signatures(self, base: str, digest: Digest) -> tuple[bytes, ...]:
+        """The signatures below the lookaside ``base``; a registry has no store of its own."""
+        if not base:
+            return ()
+        path = self._repository.path
+        return await read_lookaside(self._registries.client, self._meter, base=base, path=path, digest=digest)
+
     async def aclose(self) -> None:
         """Nothing is held: connections are the client's."""
 
 
-async def _from_offset(body: BodyStream, offset: int, budget_s: float) -> AsyncIterator[bytes]:
-    """The bytes from ``offset`` on, of a 206 that begins there or a 200 that begins at 0 (RFC 9110 section 15.3.7)."""
-    skip = offset
-    if body.status == 206:
-        served = _CONTENT_RANGE.fullmatch(body.headers.get("Content-Range") or "")
-        if served is None or int(served[1]) != offset:
-            raise RegistryError(
-                f"{body.asked}: asked to go on at byte {offset}, the registry sent another range", status=206
-            )
-        skip = 0
-    async for chunk in body.chunks(budget_s=budget_s):
-        if skip >= len(chunk):
-            skip -= len(chunk)
-        elif skip:
-            yield chunk[skip:]
-            skip = 0
-        else:
-            yield chunk
+def _all_failed(failures: list[tuple[str, PlimsollError]]) -> PlimsollError:
+    """The last endpoint's error, the primary's, with what the mirrors said before it."""
+    mirrors = "; ".join([f"{name}: {error}" for name, error in failures[:-1]])
+    primary = failures[-1][1]
+    return type(primary)(f"{primary} (the mirrors failed before it: {mirrors})")

@@ -19,7 +19,7 @@ from plimsoll.wire.requests import (
     tag_request,
     tags_request,
 )
-from plimsoll.wire.token import Token, TokenRequest, parse_token, pull_scope, token_request
+from plimsoll.wire.token import Token, TokenRequest, parse_token, pull_scope, refresh_request, token_request
 
 __all__ = [
     "Challenge",
@@ -40,6 +40,7 @@ __all__ = [
     "parse_token",
     "pull_scope",
     "referrers_request",
+    "refresh_request",
     "refusal",
     "tag_request",
     "tags_request",

@@ -6,7 +6,7 @@ otherwise: nothing here needs escaping and nothing can climb out of its path (CV
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import quote
 
@@ -23,10 +23,14 @@ TAGS_A_PAGE: Final = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One GET: ``target`` is path and query as they go on the line, ``headers`` beside those every request has."""
+    """One GET: ``target`` is path and query as they go on the line, ``headers`` beside those every request has.
+
+    With a ``form`` it is a POST of these bytes, which hold a secret: not shown, and never sent where a redirect leads.
+    """
 
     target: str
     headers: tuple[tuple[str, str], ...] = ()
+    form: bytes | None = field(default=None, repr=False)
 
     @property
     def path(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import SplitResult, quote, urlsplit
+from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
 from plimsoll import limits
 from plimsoll.errors import UnauthorizedError
@@ -55,6 +55,28 @@ def token_request(challenge: Challenge, *, scope: str) -> TokenRequest:
     query.append(f"scope={quote(scope, safe='')}")
     return TokenRequest(
         scheme=url.scheme, host=url.netloc.lower(), request=Request(target=f"{url.path or '/'}?{'&'.join(query)}")
+    )
+
+
+def refresh_request(challenge: Challenge, *, scope: str, refresh_token: str) -> TokenRequest:
+    """Build the same request for one who has an identity token: a POST with a form (RFC 6749 section 6).
+
+    Raises UnauthorizedError as token_request does.
+    """
+    url = _split_realm(challenge.parameters.get("realm", ""))
+    fields = {"grant_type": "refresh_token", "refresh_token": refresh_token, "client_id": "plimsoll", "scope": scope}
+    service = challenge.parameters.get("service")
+    if service:
+        fields["service"] = service
+    path = url.path or "/"
+    return TokenRequest(
+        scheme=url.scheme,
+        host=url.netloc.lower(),
+        request=Request(
+            target=f"{path}?{url.query}" if url.query else path,
+            headers=(("Content-Type", "application/x-www-form-urlencoded"),),
+            form=urlencode(fields).encode(),
+        ),
     )
 
 

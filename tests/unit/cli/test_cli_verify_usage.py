@@ -158,7 +158,8 @@ def test_trust_that_makes_no_sense_is_exit_1(capfd, words, said):
 
 
 @pytest.mark.parametrize(
-    "document", ["", "{}", "[]", '{"default":[]}', '{"default":[{"type":"reject"}],"x":1}', '{"default":[{"type":"new"}]}']
+    "document",
+    ["", "{}", "[]", '{"default":[]}', '{"default":[{"type":"reject"}],"x":1}', '{"default":[{"type":"new"}]}'],
 )
 def test_a_policy_that_cannot_be_read_with_certainty_is_exit_1(capfd, policy, document):
     Path(policy).write_text(document)
@@ -320,12 +321,39 @@ def test_a_hostile_line_reaches_the_terminal_escaped(capfd, tmp_path):
 def test_help_names_every_option_of_the_contract_that_is_built(capfd):
     code, out, err = run(capfd, "verify", "--help")
     assert (code, err) == (0, "")
-    for option in (
-        "--from --all-tags --tags --policy --registries.d --insecure-policy --require-signed --key --trusted-root "
-        "--insecure-ignore-tlog --insecure-ignore-sct --signature-digest-algorithm --annotations --threshold --offline "
-        "--authfile --creds --cert-dir --tls-verify --auth-realm --layers --platform --concurrency --retry-times "
-        "--timeout --req-per-sec --fail-fast --format --output --progress --quiet"
-    ).split():
+    for option in [
+        "--from",
+        "--all-tags",
+        "--tags",
+        "--policy",
+        "--registries.d",
+        "--insecure-policy",
+        "--require-signed",
+        "--key",
+        "--trusted-root",
+        "--insecure-ignore-tlog",
+        "--insecure-ignore-sct",
+        "--signature-digest-algorithm",
+        "--annotations",
+        "--threshold",
+        "--offline",
+        "--authfile",
+        "--creds",
+        "--cert-dir",
+        "--tls-verify",
+        "--auth-realm",
+        "--layers",
+        "--platform",
+        "--concurrency",
+        "--retry-times",
+        "--timeout",
+        "--req-per-sec",
+        "--fail-fast",
+        "--format",
+        "--output",
+        "--progress",
+        "--quiet",
+    ]:
         assert option in out
     for word in ("--help", "-h"):
         code, out, err = run(capfd, word)
@@ -341,3 +369,10 @@ def test_no_words_give_a_traceback(words):
     except SystemExit as leave:  # pragma: no cover
         raise AssertionError("main() must return") from leave
     assert code in (0, 1)
+
+
+def test_what_a_log_message_quotes_is_escaped(capfd):
+    run(capfd, "verify", *TRUST, "--quiet", IMAGE)  # configures the log
+    logging.getLogger("plimsoll.transport").warning("the registry says %s", "\x1b[2J\nERROR plimsoll: all is well")
+    _, err = capfd.readouterr()
+    assert err == "WARNING plimsoll.transport: the registry says \\x1b[2J\\nERROR plimsoll: all is well\n"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import logging
@@ -10,9 +11,11 @@ import pytest
 from plimsoll.config.access import Access, is_loopback
 from plimsoll.config.auth_file import AuthFiles, parse_auth_file
 from plimsoll.config.files import ConfigFile
-from plimsoll.errors import ConfigError, UnsupportedError
-from plimsoll.model.settings import Credentials, CredentialsFor, Settings, TLSFor, TLSSettings
+from plimsoll.errors import ConfigError
+from plimsoll.model.reference import parse_docker_reference
+from plimsoll.model.settings import Credentials, CredentialsFor, EndpointsFor, IdentityToken, Settings, TLSFor, TLSSettings
 
+NAME = parse_docker_reference("r.example/ns/app:v1")
 GIVEN = Credentials(username="given", password="pw")
 
 
@@ -33,8 +36,9 @@ def access(settings: Settings, auth_files: AuthFiles | None = None, *, root: Pat
 
 
 def user(found: Access, host: str) -> str | None:
-    credentials = found.credentials_for(host, "ns/app")
-    return None if credentials is None else credentials.username
+    login = asyncio.run(found.credentials_for(host, "ns/app"))
+    assert not isinstance(login, IdentityToken)
+    return None if login is None else login.username
 
 
 def test_the_answers_have_the_types_the_transport_asks_for():
@@ -42,7 +46,10 @@ def test_the_answers_have_the_types_the_transport_asks_for():
     credentials_for: CredentialsFor = found.credentials_for
     tls_for: TLSFor = found.tls_for
 
-    assert credentials_for("r.example", "a") is None
+    endpoints_for: EndpointsFor = found.endpoints_for
+
+    assert asyncio.run(credentials_for("r.example", "a")) is None
+    assert [endpoint.tls for endpoint in endpoints_for(NAME)] == [TLSSettings()]
     assert tls_for("r.example") == TLSSettings()
 
 
@@ -106,14 +113,6 @@ def test_without_given_credentials_nothing_is_owned():
 
     assert user(found, "r.example") == "filed"
     assert not found.tls_for("r.example").credentials_over_http
-
-
-def test_what_a_file_cannot_answer_yet_is_an_error():
-    data = b'{"credHelpers":{"r.example":"x"}}'
-    helpers = AuthFiles(files=(parse_auth_file(ConfigFile(origin="auth.json", data=data)),))
-
-    with pytest.raises(UnsupportedError):
-        access(Settings(), helpers).credentials_for("r.example", "a")
 
 
 @pytest.mark.parametrize("verify", [None, True])

@@ -166,12 +166,10 @@ def test_a_key_file_is_read(tmp_path: Path):
 
 
 def test_a_key_file_that_is_no_use_is_named_with_what_names_it(tmp_path: Path):
-    (tmp_path / "empty").write_bytes(b"")
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "big").write_bytes(b"x" * (limits.KEY_BYTES + 1))
     wrong = {
         str(tmp_path / "missing"): "does not exist",
-        str(tmp_path / "empty"): "is empty",
         str(tmp_path): "is a directory",
         str(tmp_path / "pipe"): "is a pipe",
         str(tmp_path / "big"): "more than",
@@ -184,6 +182,12 @@ def test_a_key_file_that_is_no_use_is_named_with_what_names_it(tmp_path: Path):
         assert repr(path) in str(caught.value)
         assert WHERE in str(caught.value)
         assert caught.value.code == "key-unreadable"
+
+
+def test_an_empty_key_file_is_read_and_left_to_whoever_parses_it(tmp_path: Path):
+    (tmp_path / "empty").write_bytes(b"")
+
+    assert read_key_file(str(tmp_path / "empty")).data == b""
 
 
 def test_the_largest_key_file_is_read(tmp_path: Path):

@@ -107,7 +107,7 @@ def test_old_names_are_read_where_the_new_one_is_empty(tmp_path: Path):
         "file:///old",
         "file:///new",
         "file:///old",
-        None,
+        found.default_lookaside,
     ]
     assert found.docker["a.example"].lookaside_staging == "file:///put"
 
@@ -186,7 +186,7 @@ def test_only_yaml_files_of_the_folder_itself_are_read(tmp_path: Path):
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "a.yaml").write_text(broken)
 
-    assert read_registries_d(str(tmp_path), {}) == RegistriesD()
+    assert read_registries_d(str(tmp_path), {}).docker == {}
 
 
 def test_an_alias_shares_a_section(tmp_path: Path):
@@ -198,7 +198,7 @@ def test_an_alias_shares_a_section(tmp_path: Path):
 def test_aliases_cannot_multiply(tmp_path: Path):
     bomb = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 60))
 
-    assert read(tmp_path, a=bomb) == RegistriesD()
+    assert read(tmp_path, a=bomb).docker == {}
 
 
 def test_caps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -234,9 +234,9 @@ def test_which_folder_is_read(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     (own / "a.yaml").write_text(on)
     assert uses(read_registries_d(None, environ, system=system), "a")
     with caplog.at_level(logging.WARNING):
-        assert read_registries_d(str(tmp_path / "missing"), environ, system=system) == RegistriesD()
+        assert read_registries_d(str(tmp_path / "missing"), environ, system=system).docker == {}
     assert "missing" in caplog.text
-    assert read_registries_d(None, {"HOME": f"{tmp_path}/nobody"}, system=(f"{tmp_path}/none",)) == RegistriesD()
+    assert read_registries_d(None, {"HOME": f"{tmp_path}/nobody"}, system=(f"{tmp_path}/none",)).docker == {}
 
 
 # --- the YAML reader ------------------------------------------------------------------------------------------------
@@ -299,3 +299,19 @@ def test_both_of_pyyaml_s_readers_refuse_alike(loader: str, text: str, monkeypat
 def test_a_folder_that_cannot_be_listed_is_an_error_and_no_empty_one():
     with pytest.raises(ConfigError, match="cannot be listed"):
         read_registries_d("x" * 5000, {})
+
+
+@pytest.mark.parametrize(
+    ("user", "environ", "place"),
+    [
+        (0, {"HOME": "/h"}, "file:///var/lib/containers/sigstore"),
+        (1000, {"HOME": "/h"}, "file:///h/.local/share/containers/sigstore"),
+    ],
+)
+def test_the_default_lookaside_is_the_users_or_the_systems(tmp_path: Path, monkeypatch, user, environ, place):
+    monkeypatch.setattr("os.geteuid", lambda: user)
+
+    found = read_registries_d(str(tmp_path), environ)
+
+    assert found.lookaside(parse_docker_reference("r.example/app")) == place
+    assert not uses(found, "r.example/app")

@@ -164,8 +164,12 @@ SAMPLES = {
     ],
     settings.TLSSettings: lambda: [settings.TLSSettings(verify=False, cert_dir="/c")],
     signature.UntrustedCosignSignature: lambda: [
-        signature.UntrustedCosignSignature(payload=b"{}", signature="MEU=", log_entry=None, certificate=None)
+        signature.UntrustedCosignSignature(
+            payload=b"{}", signature="MEU=", log_entry=None, certificate="leaf", chain="root"
+        )
     ],
+    signature.UnknownStoredSignature: lambda: [signature.UnknownStoredSignature(mime_type="application/x")],
+    signature.UntrustedSimpleSignature: lambda: [signature.UntrustedSimpleSignature(message=b"\xa3\x01")],
     trust.PublicKey: lambda: list(keys()),
     trust.TransparencyLog: lambda: [log()],
     trust.TrustRoot: lambda: [trust.TrustRoot(), trust.TrustRoot(tlogs=(log(),))],

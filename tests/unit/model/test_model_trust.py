@@ -237,7 +237,7 @@ def test_pem_texts_of_one_key(text):
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        (b"", "no PEM block"),
+        (b"", "it is empty"),
         (b"junk", "no PEM block"),
         (ALICE.der, "no PEM block"),
         (b64(ALICE.der).encode(), "no PEM block"),

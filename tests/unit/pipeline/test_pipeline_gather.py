@@ -1,9 +1,9 @@
 import asyncio
 
 import pytest
+
 from fakes.signing import SIGNATURE, SIMPLE_SIGNING
 from fakes.sources import Memory, MemorySource, index_bytes, manifest_bytes
-
 from plimsoll import limits
 from plimsoll.errors import (
     DigestMismatchError,
@@ -157,7 +157,9 @@ def test_what_is_no_image_manifest_at_the_tag_fails(data, code):
     assert SIG in found.reason.message
 
 
-@pytest.mark.parametrize(("count", "fits"), [(limits.SIGNATURES_PER_PLACE, True), (limits.SIGNATURES_PER_PLACE + 1, False)])
+@pytest.mark.parametrize(
+    ("count", "fits"), [(limits.SIGNATURES_PER_PLACE, True), (limits.SIGNATURES_PER_PLACE + 1, False)]
+)
 def test_the_number_of_signatures_is_capped_before_one_is_fetched(count, fits):
     memory = Memory()
     with_layers(memory, *[payload(memory)] * count)

@@ -30,8 +30,7 @@ def from_pipe(data, path=None, *, pieces=1):
     def feed():
         with open(writing, "wb", buffering=0) as pipe:
             step = max(1, len(data) // pieces)
-            for at in range(0, len(data), step):
-                pipe.write(data[at : at + step])
+            pipe.writelines(data[at : at + step] for at in range(0, len(data), step))
 
     feeder = threading.Thread(target=feed)
     feeder.start()
@@ -182,13 +181,29 @@ DIGEST = f"sha256-{'a' * 64}"
 
 
 def test_attachments_are_counted_and_not_verified():
-    tags = ["v1", DIGEST, f"{DIGEST}.sig", f"{DIGEST}.att", f"{DIGEST}.sbom", f"sha512-{'b' * 64}", f"sha512-{'b' * 128}"]
+    tags = [
+        "v1",
+        DIGEST,
+        f"{DIGEST}.sig",
+        f"{DIGEST}.att",
+        f"{DIGEST}.sbom",
+        f"sha512-{'b' * 64}",
+        f"sha512-{'b' * 128}",
+    ]
     entries, attachments = expand(tags)
     assert (shown(entries), attachments) == (["v1"], 6)
 
 
 @pytest.mark.parametrize(
-    "tag", [f"main-{'a' * 40}", f"build-{'0' * 64}", f"sha256-{'a' * 63}", f"sha256-{'A' * 64}", f"{DIGEST}.txt", f"x{DIGEST}"]
+    "tag",
+    [
+        f"main-{'a' * 40}",
+        f"build-{'0' * 64}",
+        f"sha256-{'a' * 63}",
+        f"sha256-{'A' * 64}",
+        f"{DIGEST}.txt",
+        f"x{DIGEST}",
+    ],
 )
 def test_a_tag_that_only_looks_like_an_attachment_is_verified(tag):
     entries, attachments = expand([tag])
@@ -255,7 +270,15 @@ def test_a_repository_is_a_name_alone(text):
 
 @pytest.mark.parametrize(
     "text",
-    [f"{REPOSITORY}:v1", f"{REPOSITORY}@sha256:{'a' * 64}", f"{REPOSITORY}:v1@sha256:{'a' * 64}", "oci:/x", "dir:/x", "", "A"],
+    [
+        f"{REPOSITORY}:v1",
+        f"{REPOSITORY}@sha256:{'a' * 64}",
+        f"{REPOSITORY}:v1@sha256:{'a' * 64}",
+        "oci:/x",
+        "dir:/x",
+        "",
+        "A",
+    ],
 )
 def test_more_than_a_repository_is_refused(text):
     with pytest.raises(InvalidReferenceError):

@@ -4,8 +4,8 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from fakes.sources import Memory, MemorySource, describe, index_bytes, manifest_bytes
 
+from fakes.sources import Memory, MemorySource, describe, index_bytes, manifest_bytes
 from plimsoll import limits
 from plimsoll.errors import UnreachableError
 from plimsoll.model.descriptor import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST

@@ -1,8 +1,8 @@
 import asyncio
 
 import pytest
-from fakes.sources import Memory, MemorySource, describe, index_bytes
 
+from fakes.sources import Memory, MemorySource, describe, index_bytes
 from plimsoll import limits
 from plimsoll.errors import LimitExceededError, MalformedManifestError, NotFoundError, UsageError
 from plimsoll.model.descriptor import OCI_INDEX, OCI_MANIFEST, Platform

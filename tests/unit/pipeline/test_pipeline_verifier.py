@@ -2,10 +2,10 @@ import asyncio
 from contextlib import aclosing
 
 import pytest
-from fakes.signing import signer
-from fakes.sources import Memory, MemoryTransports
 
 import plimsoll
+from fakes.signing import signer
+from fakes.sources import Memory, MemoryTransports
 from plimsoll.errors import ConfigError, RejectedError, UnreadableKeyError, UsageError
 from plimsoll.model.settings import Settings
 from plimsoll.model.verdict import Outcome, Reason
@@ -189,7 +189,9 @@ def test_what_cannot_work_at_all_raises_on_entry(policy, settings, error):
         enter(policy, settings=settings)
 
 
-@pytest.mark.parametrize("content", [None, b"", b"no key", b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"])
+@pytest.mark.parametrize(
+    "content", [None, b"", b"no key", b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"]
+)
 def test_a_key_that_cannot_be_read_is_named(tmp_path, content):
     path = tmp_path / "bad.pub"
     if content is not None:

@@ -3,9 +3,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
 import pytest
+
 from fakes.signing import signer
 from fakes.sources import Memory, MemoryTransports, describe, index_bytes
-
 from plimsoll import errors, limits
 from plimsoll.errors import PlimsollError
 from plimsoll.model.descriptor import OCI_INDEX

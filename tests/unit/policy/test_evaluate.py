@@ -22,7 +22,7 @@ from plimsoll.model.trust import TrustRoot, parse_trusted_root
 from plimsoll.model.verdict import UNDETERMINED_CODES, Judgement, Outcome, Reason, n_of
 from plimsoll.policy.evaluate import failure, judge
 from plimsoll.policy.identity import ExactRepository, MatchExact, MatchRepoDigestOrExact, MatchRepository
-from plimsoll.policy.prepare import KEYED_FORMATS, Ready, ReadyRequirement, prepare
+from plimsoll.policy.prepare import Ready, ReadyRequirement, prepare
 from plimsoll.policy.requirements import (
     AcceptAnything,
     AdHocKeys,
@@ -34,8 +34,8 @@ from plimsoll.policy.requirements import (
     SignedBy,
     SigstoreSigned,
 )
-from plimsoll.signatures.cosign import COSIGN
-from plimsoll.signatures.formats import KeyTrust, LogIgnored, SignatureFormat, VerifiedSignature
+from plimsoll.signatures.formats import KeyTrust, LogIgnored, SignatureFormat, Trust, VerifiedSignature
+from plimsoll.signatures.known_formats import COSIGN, FORMATS
 
 RAW = RawManifest(data=b"the image")
 DIGEST = RAW.digest
@@ -45,6 +45,7 @@ ROOT = parse_trusted_root(trusted_root_bytes(rekor().trusted()))
 ACCEPTED, REJECTED, UNDETERMINED = Outcome.ACCEPTED, Outcome.REJECTED, Outcome.UNDETERMINED
 TIMEOUT = Reason(code="timeout", message="no answer in 30 s")
 BROKEN = Reason(code="manifest-invalid", message="no manifest")
+NOW_S = 1_800_000_000.0
 ABSENT, TIMED_OUT, UNREADABLE = Absent(), Failed(reason=TIMEOUT), Failed(reason=BROKEN)
 
 
@@ -55,7 +56,7 @@ def evidence(answer=None, *, image="registry.example/team/app:v1", place=PLACE, 
         location=locate_docker(parse_docker_reference(image)),
         manifest=RAW,
         digests=digests,
-        now_s=0.0,
+        now_s=NOW_S,
         answers={} if answer is None else {place: answer},
     )
 
@@ -86,6 +87,12 @@ def sigstore(*keys, identity=None, rekor_keys=None, paths=()):
         identity=identity or MatchRepository(),
         where="default[0]",
     )
+
+
+UNSUPPORTED = SignedBy(
+    key_type=KeyType.X509_CERTIFICATES, keys=KeySource(data=(b"x",)), identity=MatchRepository(), where="default[0]"
+)
+"""containers/image reads it and fails on it: the one requirement that is always undetermined."""
 
 
 def no_file(path):
@@ -137,7 +144,7 @@ def test_reject_beside_a_needy_requirement_asks_for_nothing(order):
 
 def test_a_sure_rejection_is_not_hidden_by_what_was_not_asked():
     other = SignatureFormat(name="other", places=two_places, parse=COSIGN.parse, verify=COSIGN.verify)
-    requirements = (keyed(), SignedBaseLayer(base_layer_identity=MatchExact()), Reject())
+    requirements = (keyed(), UNSUPPORTED, Reject())
     assert outcome(replace(ready(*requirements), formats=(other,))) is REJECTED
 
 
@@ -442,7 +449,11 @@ def read_note(item: Attachment) -> UntrustedNote:
     return UntrustedNote(text=(item.data or b"").decode())
 
 
-def prove_note(untrusted: UntrustedNote, trust: KeyTrust, digests: tuple[Digest, ...]) -> VerifiedSignature:
+def prove_note(
+    untrusted: UntrustedNote, trust: Trust, digests: tuple[Digest, ...], now_s: float
+) -> VerifiedSignature:
+    assert isinstance(trust, KeyTrust)
+    assert now_s == NOW_S
     for key in trust.keys:
         if untrusted.text == key.fingerprint:
             return VerifiedSignature(format="toy", key=key.fingerprint, digest=digests[0], docker_reference="toy.example/x")
@@ -504,7 +515,7 @@ def test_a_threshold_counts_over_places_and_formats():
     assert judge(toy(two), toy_evidence(found(note(ALICE)), found(note(BOB)))).outcome is ACCEPTED
     assert judge(toy(two), toy_evidence(found(note(ALICE)), found(note(ALICE)))).outcome is REJECTED
     assert judge(toy(two), toy_evidence(found(note(ALICE)), TIMED_OUT)).outcome is UNDETERMINED
-    both = toy(two, formats=(*KEYED_FORMATS, TOY))
+    both = toy(two, formats=(*FORMATS, TOY))
     everywhere = replace(evidence(found(good(ALICE))), answers={PLACE: found(good(ALICE)), FIRST: found(note(ALICE)), SECOND: ABSENT})
     assert judge(both, everywhere).outcome is REJECTED
     assert judge(both, everywhere.with_answers({SECOND: found(note(BOB))})).outcome is ACCEPTED
@@ -587,21 +598,38 @@ def test_an_unreadable_key_never_hides_a_sure_rejection_beside_it():
     assert judge(asked, evidence(found(good(ALICE)))).outcome is UNDETERMINED
 
 
-@pytest.mark.parametrize(
-    "requirement",
-    [
-        SignedBy(key_type=KeyType.GPG_KEYS, keys=KeySource(data=(b"x",)), identity=MatchRepository()),
-        SignedBaseLayer(base_layer_identity=MatchRepository()),
-        replace(sigstore(ALICE), keys=None),
-    ],
-)
-def test_what_cannot_be_judged_yet_is_undetermined(requirement):
-    asked = ready(requirement)
-    judged = judge(asked, evidence())
+def test_what_cannot_be_judged_yet_is_undetermined():
+    requirement = UNSUPPORTED
+    judged = judge(ready(requirement), evidence())
     assert (judged.outcome, codes(judged)) == (UNDETERMINED, ["unsupported"])
     assert outcome(ready(requirement, AcceptAnything())) is UNDETERMINED
     assert outcome(ready(requirement, sigstore(ALICE)), found(good())) is UNDETERMINED
     assert outcome(ready(requirement, sigstore(ALICE)), ABSENT) is REJECTED
+
+
+@pytest.mark.parametrize(
+    "requirement",
+    [
+        SignedBy(key_type=KeyType.GPG_KEYS, keys=KeySource(data=(b"x",)), identity=MatchRepository()),
+        SignedBy(key_type=KeyType.X509_CERTIFICATES, keys=KeySource(data=(b"x",)), identity=MatchRepository()),
+        SignedBaseLayer(base_layer_identity=MatchRepository()),
+        replace(sigstore(ALICE), keys=None),
+    ],
+)
+@pytest.mark.parametrize("answer", [None, ABSENT, TIMED_OUT, found(good())])
+def test_a_good_cosign_signature_satisfies_nothing_else(requirement, answer):
+    """A key's signature is no GPG signature, no certificate's and no base layer's."""
+    judged = judge(ready(requirement, AcceptAnything()), evidence(answer))
+    assert isinstance(judged, Needs) or judged.outcome is not ACCEPTED
+
+
+@pytest.mark.parametrize("answer", [None, found(good())])
+def test_a_base_layer_is_satisfied_by_no_image(answer):
+    requirement = SignedBaseLayer(base_layer_identity=MatchRepository(), where="default[0]")
+    judged = judge(ready(requirement), evidence(answer))
+    assert (judged.outcome, codes(judged)) == (REJECTED, ["policy-reject"])
+    assert "default[0]" in judged.reasons[0].message
+    assert outcome(ready(requirement, sigstore(ALICE)), found(good())) is REJECTED
 
 
 @pytest.mark.parametrize("requirement", [keyed(), sigstore(ALICE)])
@@ -613,7 +641,7 @@ def test_a_requirement_without_prepared_trust_accepts_nothing(requirement):
 
 def test_an_open_requirement_that_names_no_place_is_not_forgotten(monkeypatch):
     """A requirement that still needs something must not drop out of the sum, whatever it names."""
-    monkeypatch.setattr("plimsoll.policy.evaluate._assess_signatures", lambda *_: Needs(places=()))
+    monkeypatch.setattr("plimsoll.policy.evaluate.search", lambda *_: Needs(places=()))
     assert judge(ready(AcceptAnything(), keyed()), evidence()) == Needs(places=())
 
 
@@ -629,7 +657,7 @@ def test_reasons_are_ranked_distinct_and_capped():
 OUTCOMES = {
     ACCEPTED: AcceptAnything(),
     REJECTED: Reject(),
-    UNDETERMINED: SignedBaseLayer(base_layer_identity=MatchRepository()),
+    UNDETERMINED: UNSUPPORTED,
 }
 
 

@@ -9,7 +9,7 @@ from plimsoll.errors import UnreadableKeyError
 from plimsoll.model.trust import TrustRoot, parse_trusted_root
 from plimsoll.model.verdict import Outcome, Reason
 from plimsoll.policy.identity import MatchRepository
-from plimsoll.policy.prepare import KEYED_FORMATS, prepare
+from plimsoll.policy.prepare import prepare
 from plimsoll.policy.requirements import (
     AcceptAnything,
     AdHocKeys,
@@ -23,8 +23,8 @@ from plimsoll.policy.requirements import (
     SignedBy,
     SigstoreSigned,
 )
-from plimsoll.signatures.cosign import COSIGN
 from plimsoll.signatures.formats import KeyTrust, LogByKeys, LogByRoot, LogIgnored
+from plimsoll.signatures.known_formats import FORMATS
 
 ALICE, BOB = signer("p256", "alice"), signer("p256", "bob")
 ROOT = parse_trusted_root(trusted_root_bytes(rekor().trusted()))
@@ -68,14 +68,14 @@ def test_the_list_stays_as_it_is():
     )
     assert tuple(item.requirement for item in found.requirements) == requirements
     assert (found.attachments, found.scope, found.require_signed) == (False, "docker/x", True)
-    assert found.formats == KEYED_FORMATS == (COSIGN,)
+    assert found.formats == FORMATS
 
 
 def test_nothing_asked_stays_nothing():
     assert prepare((), read_key=Files(), trust_root=None, attachments=True).requirements == ()
 
 
-@pytest.mark.parametrize("requirement", [AcceptAnything(), Reject()])
+@pytest.mark.parametrize("requirement", [AcceptAnything(), Reject(), SignedBaseLayer(base_layer_identity=MatchRepository())])
 def test_what_uses_no_key_reads_none(requirement):
     files = Files()
     assert trust_of(requirement, files=files) is None
@@ -157,16 +157,16 @@ PKI = PkiTrust(roots=CA, intermediates=None, subject_email="a@example.org", subj
 @pytest.mark.parametrize(
     ("requirement", "what"),
     [
-        (sigstore(keyed=False, fulcio=FULCIO), "fulcio"),
-        (sigstore(keyed=False, pki=PKI), "pki"),
-        (sigstore(data=(ALICE.pem,), fulcio=FULCIO), "fulcio"),
-        (sigstore(data=(ALICE.pem,), pki=PKI), "pki"),
+        (sigstore(data=(ALICE.pem,), fulcio=FULCIO), "sigstoreSigned"),
+        (sigstore(data=(ALICE.pem,), pki=PKI), "sigstoreSigned"),
+        (sigstore(keyed=False, fulcio=FULCIO, pki=PKI), "sigstoreSigned"),
+        (sigstore(keyed=False, pki=PKI, rekor_keys=KeySource()), "sigstoreSigned"),
         (sigstore(keyed=False), "sigstoreSigned"),
-        (SignedBy(key_type=KeyType.GPG_KEYS, keys=CA, identity=MatchRepository(), where="x"), "signedBy"),
-        (SignedBaseLayer(base_layer_identity=MatchRepository(), where="x"), "signedBaseLayer"),
+        (SignedBy(key_type=KeyType.X509_CERTIFICATES, keys=CA, identity=MatchRepository(), where="x"), "signedBy"),
     ],
 )
-def test_what_is_not_built_yet_is_said(requirement, what):
+def test_what_cannot_be_judged_is_said(requirement, what):
+    """Above all: two kinds of trust in one requirement are not one of them alone."""
     files = Files()
     found = trust_of(requirement, files=files)
     assert isinstance(found, Reason)
@@ -174,3 +174,15 @@ def test_what_is_not_built_yet_is_said(requirement, what):
     assert what in found.message
     assert requirement.where in found.message
     assert files.read == []
+
+
+@pytest.mark.parametrize("requirement", [sigstore(keyed=False, fulcio=FULCIO), sigstore(keyed=False, pki=PKI)])
+def test_an_unreadable_authority_spoils_the_trust(requirement):
+    found = trust_of(requirement)
+    assert isinstance(found, Reason)
+    assert (found.code, found.outcome) == ("key-unreadable", Outcome.UNDETERMINED)
+
+
+def test_a_gpg_requirement_never_becomes_trust_in_keys():
+    requirement = SignedBy(key_type=KeyType.GPG_KEYS, keys=KeySource(data=(ALICE.pem,)), identity=MatchRepository())
+    assert not isinstance(trust_of(requirement), KeyTrust)

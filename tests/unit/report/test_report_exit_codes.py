@@ -52,9 +52,7 @@ def test_the_table_of_the_contract(verdicts, single, expected):
     assert exit_code(summary_of(*verdicts), single=single) == expected
 
 
-@pytest.mark.parametrize(
-    ("verdicts", "expected"), [([], 4), ([A], 4), ([R], 3), ([TIMEOUT], 4)]
-)
+@pytest.mark.parametrize(("verdicts", "expected"), [([], 4), ([A], 4), ([R], 3), ([TIMEOUT], 4)])
 def test_what_was_read_and_not_judged_is_never_a_pass(verdicts, expected):
     assert exit_code(summary_of(*verdicts, not_judged=1), single=False) == expected
 

@@ -49,10 +49,10 @@ def accepted(**changes):
 def test_the_contracts_first_line():
     # cli.md, the first line of its example, digests apart.
     assert json_line(verdict_record(accepted())) == (
-        '{"schema":"plimsoll.verdict/v1","image":"docker://127.0.0.1:5000/app:v1","digest":"%s",'
-        '"pinned":"127.0.0.1:5000/app@%s","position":0,"judged":"image","verdict":"accepted","reasons":[],'
+        f'{{"schema":"plimsoll.verdict/v1","image":"docker://127.0.0.1:5000/app:v1","digest":"{DIGEST}",'
+        f'"pinned":"127.0.0.1:5000/app@{DIGEST}","position":0,"judged":"image","verdict":"accepted","reasons":[],'
         '"signatures":[{"format":"cosign","key":"sha256:aa","verified":true}],"requests":3,"bytes":1811,"seconds":0.0021}\n'
-    ) % (DIGEST, DIGEST)
+    )
 
 
 def test_the_contracts_second_line():
@@ -90,7 +90,9 @@ def test_a_summary_of_nothing_divides_by_nothing():
 
 
 def test_what_is_not_known_is_null():
-    unknown = Verdict(image="x", position=0, outcome=Outcome.UNDETERMINED, reasons=(Reason(code="timeout", message="m"),))
+    unknown = Verdict(
+        image="x", position=0, outcome=Outcome.UNDETERMINED, reasons=(Reason(code="timeout", message="m"),)
+    )
     record = verdict_record(unknown)
     assert list(record) == FIELDS
     assert (record["digest"], record["pinned"], record["judged"]) == (None, None, None)

@@ -110,10 +110,21 @@ def test_long_texts_are_bounded():
 
 
 def test_the_summary_is_one_line_with_every_count():
-    summary = Summary(images=10, accepted=5, rejected=3, undetermined=2, requests=30, seconds=2.0, not_judged=7, attachments=4)
+    summary = Summary(
+        images=10, accepted=5, rejected=3, undetermined=2, requests=30, seconds=2.0, not_judged=7, attachments=4
+    )
     line = summary_line(summary)
     assert line.count("\n") == 1
-    for part in ("10 images", "5 accepted", "3 rejected", "2 undetermined", "7 not judged", "4 attachment", "5 images/s", "3.00"):
+    for part in (
+        "10 images",
+        "5 accepted",
+        "3 rejected",
+        "2 undetermined",
+        "7 not judged",
+        "4 attachment",
+        "5 images/s",
+        "3.00",
+    ):
         assert part in line
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64decode
 from dataclasses import replace
 
 import pytest
@@ -36,8 +37,9 @@ from plimsoll.model.digest import Digest
 from plimsoll.model.evidence import TagPlace
 from plimsoll.model.signature import UntrustedCosignSignature
 from plimsoll.model.trust import parse_trusted_root
-from plimsoll.signatures.cosign import COSIGN, SIMPLE_SIGNING, parse_attachment, signature_places, verify_signature
+from plimsoll.signatures.cosign import SIMPLE_SIGNING, parse_attachment, signature_places, verify_signature
 from plimsoll.signatures.formats import KeyTrust, LogByKeys, LogByRoot, LogIgnored
+from plimsoll.signatures.known_formats import COSIGN
 
 DIGEST = Digest.of(b"the image")
 DIGESTS = (DIGEST,)
@@ -46,6 +48,13 @@ ROOT = LogByRoot(root=parse_trusted_root(trusted_root_bytes(rekor().trusted())))
 UNLOGGED = KeyTrust(keys=(ALICE.key,), log=LogIgnored())
 LOGGED = KeyTrust(keys=(ALICE.key,), log=ROOT)
 BY_LOG_KEY = KeyTrust(keys=(ALICE.key,), log=LogByKeys(keys=(rekor().signer.key,)))
+
+
+NOW_S = 1_800_000_000.0  # of no account to trust in keys
+
+
+def prove(found, trust, digests):
+    return verify_signature(found, trust, digests, NOW_S)
 
 
 def untrusted(**changes):
@@ -61,7 +70,7 @@ def signed(payload, *, by=ALICE, log=None):
 
 def refused(error, found, *, trust=UNLOGGED, digests=DIGESTS, match=None):
     with pytest.raises(error, match=match) as raised:
-        verify_signature(found, trust, digests)
+        prove(found, trust, digests)
     assert type(raised.value) is error
 
 
@@ -81,7 +90,7 @@ def test_the_places_are_the_sig_tags_of_the_digests_in_order():
 def test_an_attachment_is_taken_as_it_is():
     annotations = {SIGNATURE: "c2ln", BUNDLE: "{}", "dev.sigstore.cosign/certificate": "PEM", "other": "x"}
     assert parse_attachment(attachment(b"p", annotations=annotations)) == UntrustedCosignSignature(
-        payload=b"p", signature="c2ln", log_entry="{}", certificate="PEM"
+        payload=b"p", signature="c2ln", log_entry="{}", certificate="PEM", chain=None
     )
     assert parse_attachment(attachment(b"", annotations={})) == UntrustedCosignSignature(
         payload=b"", signature=None, log_entry=None, certificate=None
@@ -97,7 +106,7 @@ def test_an_attachment_without_its_bytes_is_refused():
 
 
 def test_a_good_signature_without_a_log():
-    found = verify_signature(untrusted(optional={"env": "prod"}), UNLOGGED, DIGESTS)
+    found = prove(untrusted(optional={"env": "prod"}), UNLOGGED, DIGESTS)
     assert found.format == COSIGN.name == "cosign"
     assert found.key == ALICE.fingerprint
     assert found.digest == DIGEST
@@ -108,13 +117,13 @@ def test_a_good_signature_without_a_log():
 
 @pytest.mark.parametrize("trust", [LOGGED, BY_LOG_KEY], ids=["by root", "by keys"])
 def test_a_good_signature_with_its_log_entry(trust):
-    assert verify_signature(untrusted(log=rekor()), trust, DIGESTS).logged_at_s == LOGGED_AT_S
+    assert prove(untrusted(log=rekor()), trust, DIGESTS).logged_at_s == LOGGED_AT_S
 
 
 def test_a_log_that_is_ignored_proves_no_time():
     """CVE-2022-23649: nothing is claimed of an entry that was not looked at."""
     forged = replace(untrusted(log=rekor()), log_entry="no entry at all")
-    assert verify_signature(forged, UNLOGGED, DIGESTS).logged_at_s is None
+    assert prove(forged, UNLOGGED, DIGESTS).logged_at_s is None
     refused(LogProofInvalidError, forged, trust=LOGGED)
 
 
@@ -124,21 +133,21 @@ def test_every_kind_of_key(kind, hash_name):
     by = signer(kind)
     found = untrusted(by=by, hash_name=hash_name)
     trust = KeyTrust(keys=(by.key,), log=LogIgnored(), hash_name=hash_name)
-    assert verify_signature(found, trust, DIGESTS).key == by.fingerprint
+    assert prove(found, trust, DIGESTS).key == by.fingerprint
     refused(UntrustedKeyError, found, trust=replace(trust, keys=(signer(kind, "mallory").key,)))
 
 
 def test_one_of_several_keys():
     others = (signer("rsa2048").key, signer("ed25519").key)
     trust = KeyTrust(keys=(*others, ALICE.key), log=LogIgnored())
-    assert verify_signature(untrusted(), trust, DIGESTS).key == ALICE.fingerprint
+    assert prove(untrusted(), trust, DIGESTS).key == ALICE.fingerprint
     refused(UntrustedKeyError, untrusted(), trust=replace(trust, keys=others))
 
 
 def test_a_certificate_on_the_layer_changes_nothing():
     """Keyless trust is another format's: a certificate neither helps nor hides a keyed signature."""
     with_certificate = replace(untrusted(), certificate="-----BEGIN CERTIFICATE-----")
-    assert verify_signature(with_certificate, UNLOGGED, DIGESTS).key == ALICE.fingerprint
+    assert prove(with_certificate, UNLOGGED, DIGESTS).key == ALICE.fingerprint
     refused(UntrustedKeyError, replace(untrusted(by=MALLORY), certificate=MALLORY.pem.decode()))
 
 
@@ -150,6 +159,11 @@ def test_a_certificate_on_the_layer_changes_nothing():
 def test_step_1_a_signature_in_canonical_base64(signature, trust):
     """CVE-2022-35930: what is unsigned is refused, with or without a log entry."""
     refused(BadSignatureError, replace(untrusted(log=rekor()), signature=signature), trust=trust)
+
+
+@pytest.mark.parametrize("signature", [None, ""])
+def test_step_1_an_absent_signature_is_said_to_be_absent(signature):
+    refused(BadSignatureError, replace(untrusted(), signature=signature), match=f"no annotation {SIGNATURE}")
 
 
 @pytest.mark.parametrize("trust", [LOGGED, BY_LOG_KEY])
@@ -198,10 +212,11 @@ def test_step_4_the_entry_of_another_signature(trust):
 @pytest.mark.parametrize("trust", [LOGGED, BY_LOG_KEY])
 def test_step_4_the_entry_must_name_the_key_that_verified(trust):
     """Both keys are trusted: the entry still has to be about the one that signed."""
-    found = untrusted()
-    entry = rekor().log(found.payload, ALICE.sign(found.payload), MALLORY.pem)
+    found = untrusted(log=rekor())
     both = replace(trust, keys=(MALLORY.key, ALICE.key))
-    refused(LogProofInvalidError, replace(found, log_entry=entry), trust=both)
+    assert prove(found, both, DIGESTS).key == ALICE.fingerprint
+    entry = rekor().log(found.payload, b64decode(found.signature), MALLORY.pem)
+    refused(LogProofInvalidError, replace(found, log_entry=entry), trust=both, match="another key")
 
 
 def test_step_4_a_log_that_is_not_trusted():
@@ -232,14 +247,14 @@ def test_step_6_another_image(trust):
     """forged-replay; CVE-2023-33959: the payload's digest against the manifest's."""
     other = parse_attachment(signed_attachment(Digest.of(b"another image"), log=rekor()))
     refused(SignedDigestMismatchError, other, trust=trust, match="of another image")
-    assert verify_signature(other, trust, (Digest.of(b"another image"),)).digest == Digest.of(b"another image")
+    assert prove(other, trust, (Digest.of(b"another image"),)).digest == Digest.of(b"another image")
 
 
 def test_step_6_any_of_the_images_digests():
     sha512 = Digest.of(b"the image", algorithm="sha512")
     by_512 = parse_attachment(signed_attachment(sha512))
-    assert verify_signature(by_512, UNLOGGED, (sha512, DIGEST)).digest == sha512
-    assert verify_signature(untrusted(), UNLOGGED, (sha512, DIGEST)).digest == DIGEST
+    assert prove(by_512, UNLOGGED, (sha512, DIGEST)).digest == sha512
+    assert prove(untrusted(), UNLOGGED, (sha512, DIGEST)).digest == DIGEST
     refused(SignedDigestMismatchError, by_512)
     refused(SignedDigestMismatchError, untrusted(), digests=(sha512,))
     refused(SignedDigestMismatchError, untrusted(), digests=())
@@ -257,7 +272,7 @@ GOOD = untrusted(log=rekor(), optional={"env": "prod"})
 
 def accepted(found, trust):
     try:
-        verify_signature(found, trust, DIGESTS)
+        prove(found, trust, DIGESTS)
     except SignatureError:
         return False
     return True
@@ -319,7 +334,7 @@ def test_nothing_but_a_signature_error(payload, signature, log_entry, certificat
         payload=payload, signature=signature, log_entry=log_entry, certificate=certificate
     )
     with pytest.raises(SignatureError):
-        verify_signature(found, trust, DIGESTS)
+        prove(found, trust, DIGESTS)
 
 
 @settings(deadline=None)
@@ -327,7 +342,7 @@ def test_nothing_but_a_signature_error(payload, signature, log_entry, certificat
 def test_nothing_but_a_signature_error_behind_a_good_signature(payload, trust):
     """The trusted key itself is made to sign and log the rubbish."""
     with pytest.raises(PayloadError):
-        verify_signature(signed(payload, log=rekor()), trust, DIGESTS)
+        prove(signed(payload, log=rekor()), trust, DIGESTS)
 
 
 @settings(deadline=None)
@@ -337,4 +352,4 @@ def test_nothing_but_a_signature_error_from_what_a_trusted_log_signed(body, sign
     for document in (body or b"{}", hashedrekord(GOOD.payload, signature or b"x", pem or b"x")):
         entry = json.dumps(rekor().promise(document))
         with pytest.raises(LogProofInvalidError):
-            verify_signature(replace(GOOD, log_entry=entry), LOGGED, DIGESTS)
+            prove(replace(GOOD, log_entry=entry), LOGGED, DIGESTS)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fakes.signing import b64
 from plimsoll.errors import UntrustedKeyError
 from plimsoll.model.digest import Digest
 from plimsoll.model.signature import UntrustedCosignSignature
@@ -13,8 +14,6 @@ from plimsoll.model.trust import parse_pem_key
 from plimsoll.signatures.cosign import verify_signature
 from plimsoll.signatures.formats import KeyTrust, LogIgnored
 from plimsoll.signatures.signing import cosign_payload, signing_key_from_seed
-
-from fakes.signing import b64  # isort: skip
 
 ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
@@ -29,10 +28,10 @@ def test_what_is_signed_here_verifies_here(seed):
         payload=payload, signature=b64(key.sign(payload)), log_entry=None, certificate=None
     )
     trust = KeyTrust(keys=(parse_pem_key(key.public_pem),), log=LogIgnored())
-    assert verify_signature(found, trust, (digest,)).key == key.public_key.fingerprint
+    assert verify_signature(found, trust, (digest,), 0.0).key == key.public_key.fingerprint
     other = signing_key_from_seed(bytes(64)) if seed.strip(b"\0") else signing_key_from_seed(b"\1" * 64)
     with pytest.raises(UntrustedKeyError):
-        verify_signature(found, KeyTrust(keys=(other.public_key,), log=LogIgnored()), (digest,))
+        verify_signature(found, KeyTrust(keys=(other.public_key,), log=LogIgnored()), (digest,), 0.0)
 
 
 def test_a_seed_gives_one_key_and_one_signature():

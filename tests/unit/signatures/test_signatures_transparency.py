@@ -429,6 +429,25 @@ def test_integers_have_a_range(member):
         refused(text, trust=KEYS)
 
 
+@pytest.mark.parametrize("member", ["integratedTime", "logIndex"])
+@pytest.mark.parametrize("number", [-1, 1.5, 1.0, True, False, None, "1", [1]])
+def test_what_is_no_count_is_refused_even_where_the_log_signed_it(member, number):
+    refused(promise(**{member: number}), f"Payload.{member} is no whole number", trust=KEYS)
+
+
+@pytest.mark.parametrize("member", ["logID", "body"])
+@pytest.mark.parametrize("value", [5, None, True, ["a"], {}])
+def test_what_is_no_text_is_refused_even_where_the_log_signed_it(member, value):
+    refused(promise(**{member: value}), f"Payload.{member} is no text", trust=KEYS)
+
+
+@pytest.mark.parametrize("member", ["algorithm", "value"])
+def test_a_hash_that_is_no_text_is_refused(member):
+    document = body()
+    document["spec"]["data"]["hash"][member] = ["sha256"]
+    refused(LOG.promise(document), f"hash.{member} is no text")
+
+
 def test_a_negative_zero_is_zero():
     """The canonical form that the log signed says 0 for it: the same entry."""
     text = json.dumps(promise(index=0)).replace('"logIndex": 0', '"logIndex": -0')

@@ -38,10 +38,10 @@ class Client:
     def monotonic(self):
         return 0.0
 
-    def host(self, name, *, scheme=None):
+    def host(self, name, *, scheme=None, tls=None):
         return host(name, scheme=scheme or "https")
 
-    async def get(self, to, request, *, limit, meter, authorization=None):
+    async def get(self, to, request, *, limit, meter, authorization=None, once=False):
         self.sent.append(Sent(to.name, to.base.partition(":")[0], authorization))
         if request.path == "/token":
             return Reply(status=self.token_status, headers=CIMultiDict(), body=b'{"token": "t0k3n"}')
@@ -59,7 +59,10 @@ def host(name, *, scheme="https", over_http=False):
 
 def log_in(client, to, *, credentials=SECRET):
     async def story():
-        authorizer = Authorizer(client, lambda *_: credentials)
+        async def known(*_, **__):
+            return credentials
+
+        authorizer = Authorizer(client, known)
         repository = Repository(host=to, domain=to.name, path="app")
         try:
             return await authorizer.get(repository, Request(target="/v2/x"), limit=1, meter=Meter())

@@ -16,8 +16,12 @@ from plimsoll.transport.opening import Transports, locate
 from plimsoll.transport.registry import RegistrySource
 
 
+async def nothing(*_, **__):
+    return None
+
+
 def transports():
-    return Transports(HttpSettings(), credentials_for=lambda *_: None, tls_for=lambda _: TLSSettings())
+    return Transports(HttpSettings(), credentials_for=nothing, tls_for=lambda _: TLSSettings())
 
 
 def test_every_transport_is_opened_by_its_reference(tmp_path):
@@ -101,7 +105,7 @@ from plimsoll.transport import Transports
 from plimsoll.model.reference import parse_reference
 from plimsoll.model.settings import HttpSettings, TLSSettings
 async def story():
-    opener = Transports(HttpSettings(), credentials_for=lambda *_: None, tls_for=lambda _: TLSSettings())
+    opener = Transports(HttpSettings(), credentials_for=None, tls_for=lambda _: TLSSettings())
     source = await opener.open(parse_reference("oci:{tmp_path}"))
     await source.manifest()
     await source.aclose()

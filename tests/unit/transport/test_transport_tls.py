@@ -54,6 +54,10 @@ def certs(tmp_path, pair):
     return tmp_path
 
 
+async def canary(*_, **__):
+    return Credentials(username="u", password="canary")
+
+
 def server(pair, *, wants_client=False):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pair / "pem", pair / "key")
@@ -70,7 +74,7 @@ def asked(pair, tls, *, wants_client=False, story=None):
             registry.on("/v2/app/manifests/v1", hostile.manifest(b"{}"))
             registries = connect(
                 HttpSettings(timeout_s=10),
-                credentials_for=lambda *_: Credentials(username="u", password="canary"),
+                credentials_for=canary,
                 tls_for=tls if callable(tls) else lambda _: tls,
                 sleep=clock.sleep,
                 monotonic=clock.monotonic,

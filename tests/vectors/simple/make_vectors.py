@@ -92,7 +92,12 @@ def write(name, message, *, keys, expect, signer=None, why):
 
 def kinds_of_keys(gpg):
     """One signature by each kind and state of key."""
-    for name, algorithm in (("ed25519", "ed25519"), ("p256", "nistp256"), ("rsa2048", "rsa2048"), ("rsa3072", "rsa3072")):
+    for name, algorithm in (
+        ("ed25519", "ed25519"),
+        ("p256", "nistp256"),
+        ("rsa2048", "rsa2048"),
+        ("rsa3072", "rsa3072"),
+    ):
         key = gpg.key(name, algorithm)
         write_key(gpg, name, key)
         write(name, gpg.sign(key), keys=[name], expect="verified", signer=key, why=f"a good {algorithm} key")

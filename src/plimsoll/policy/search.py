@@ -1,0 +1,159 @@
+"""search: place by place for signatures that meet one requirement, stopping between places and never inside one.
+
+Pure, as judge is. A place that was not asked is never taken for absent, and a failed one never for absent either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from plimsoll.errors import ContentError, SignatureError
+from plimsoll.model.evidence import Absent, Attachment, Evidence, Failed, Found, Needs, Place, StorePlace
+from plimsoll.model.verdict import Judgement, Outcome, Reason, SignatureRecord
+from plimsoll.policy.prepare import Ready
+from plimsoll.signatures.formats import Family, SignatureFormat, Trust, VerifiedSignature
+
+Claims = Callable[[VerifiedSignature], Reason | None]
+"""Whether a proven signature says what the requirement wants: None if so."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """Who is trusted, what a good signature must also say, and how many distinct keys are needed."""
+
+    trust: Trust | Reason | None
+    claims: Claims
+    threshold: int
+    family: Family = "sigstore"
+
+
+@dataclass(slots=True)
+class Tally:
+    """What the places asked so far hold."""
+
+    records: list[SignatureRecord]
+    failures: list[Reason]
+    keys: set[str]
+    undecided: int = 0
+
+
+def search(question: Question, ready: Ready, evidence: Evidence) -> Judgement | Needs:
+    """Search place by place; stop between places when enough distinct keys signed, never inside one."""
+    tally = Tally(records=[], failures=[], keys=set())
+    for place, signature_format in _places(question, ready, evidence):
+        answer = evidence.answers.get(place)
+        match answer:
+            case None:
+                return Needs(places=(place,))
+            case Absent():
+                continue
+            case Failed(reason=reason):
+                tally.failures.append(reason)
+            case Found(attachments=attachments):
+                _try_all(attachments, signature_format, question, evidence, tally)
+        if len(tally.keys) >= question.threshold:
+            return Judgement(outcome=Outcome.ACCEPTED, signatures=tuple(tally.records))
+    return _unmet(question, tally, ready, evidence)
+
+
+def _places(question: Question, ready: Ready, evidence: Evidence) -> Iterator[tuple[Place, SignatureFormat[object]]]:
+    """Tags first; then the store, where any format may lie."""
+    formats = [item for item in ready.formats if item.family == question.family]
+    if ready.attachments:
+        for signature_format in formats:
+            for place in signature_format.places(evidence.digests):
+                yield place, signature_format
+    if ready.store is not None:
+        store = StorePlace(base=ready.store, digest=evidence.manifest.digest)
+        for signature_format in formats:
+            yield store, signature_format
+
+
+def _try_all(
+    attachments: tuple[Attachment, ...],
+    signature_format: SignatureFormat[object],
+    question: Question,
+    evidence: Evidence,
+    tally: Tally,
+) -> None:
+    stored = [attachment for attachment in attachments if attachment.descriptor is None]
+    try:
+        # As in containers/image one unreadable file spoils a store: nobody knows what it would have said.
+        for attachment in stored:
+            signature_format.parse(attachment)
+    except SignatureError as error:
+        tally.failures.append(Reason.of(error))
+        return
+    for attachment in attachments:
+        _try(attachment, signature_format, question, evidence, tally)
+
+
+def _try(
+    attachment: Attachment,
+    signature_format: SignatureFormat[object],
+    question: Question,
+    evidence: Evidence,
+    tally: Tally,
+) -> None:
+    """Try one signature; what comes of it is a record, never an exception."""
+    name = signature_format.name
+    if attachment.failure is not None:
+        _note(tally, SignatureRecord(format=name, verified=False, reason=attachment.failure))
+        return
+    try:
+        untrusted = signature_format.parse(attachment)
+        if untrusted is None:
+            return  # of another format: neither for nor against
+        if question.trust is None or isinstance(question.trust, Reason):
+            reason = question.trust or Reason(code="unsupported", message="no trust was prepared")
+            _note(tally, SignatureRecord(format=name, verified=False, reason=reason))
+            return
+        found = signature_format.verify(untrusted, question.trust, evidence.digests, evidence.now_s)
+    except (SignatureError, ContentError) as error:
+        _note(tally, SignatureRecord(format=name, verified=False, reason=Reason.of(error)))
+        return
+    unwanted = question.claims(found)
+    _note(tally, SignatureRecord(format=name, verified=unwanted is None, key=found.key, reason=unwanted))
+
+
+def _note(tally: Tally, record: SignatureRecord) -> None:
+    tally.records.append(record)
+    if record.verified and record.key is not None:
+        tally.keys.add(record.key)
+    elif record.reason is not None and record.reason.outcome is Outcome.UNDETERMINED:
+        tally.undecided += 1
+
+
+def _unmet(question: Question, tally: Tally, ready: Ready, evidence: Evidence) -> Judgement:
+    reasons = [record.reason for record in tally.records if record.reason is not None] + tally.failures
+    unknown = any(reason.outcome is Outcome.UNDETERMINED for reason in tally.failures)
+    undecided = unknown or len(tally.keys) + tally.undecided >= question.threshold
+    outcome = Outcome.UNDETERMINED if undecided else Outcome.REJECTED
+    explained = any(reason.outcome is outcome for reason in reasons)
+    if tally.keys or (reasons and not explained):
+        reasons.insert(
+            0,
+            Reason(
+                code="threshold-not-met",
+                message=f"signed by {len(tally.keys)} of the trusted keys, {question.threshold} are required",
+            ),
+        )
+    elif not reasons:
+        reasons.append(_none(ready, evidence))
+    ranked = sorted(reasons, key=lambda reason: reason.outcome is not outcome)
+    return Judgement(outcome=outcome, reasons=tuple(dict.fromkeys(ranked)), signatures=tuple(tally.records))
+
+
+def _none(ready: Ready, evidence: Evidence) -> Reason:
+    """Why there is no signature: which places were looked at, and which were not."""
+    where = []
+    if ready.attachments:
+        where.append("no .sig tag lists one (bundles are not read yet)")
+    elif evidence.location.docker is not None:
+        where.append("registries.d does not say use-sigstore-attachments: true here, so none is looked for on tags")
+    else:
+        where.append(f"{evidence.location.transport}: has no attached ones under a policy.json (as in skopeo)")
+    if ready.store is not None:
+        where.append(f"none is stored {f'below {ready.store}' if ready.store else 'beside the image'}")
+    return Reason(code="no-signature", message=f"a signature is required; {'; '.join(where)}")

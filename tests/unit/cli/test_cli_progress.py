@@ -1,0 +1,61 @@
+import io
+
+import pytest
+
+from plimsoll.cli import progress as progress_module
+from plimsoll.cli.formats import FORMATS
+from plimsoll.cli.progress import BAR_EVERY_S, PLAIN_EVERY_S, Progress
+from plimsoll.report.summary import Summary
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(progress_module.time, "monotonic", lambda: now[0])
+    return now
+
+
+def watch(monkeypatch, clock, kind, *, every, total=None, terminal=False, updates=3):
+    stderr = Terminal() if terminal else io.StringIO()
+    monkeypatch.setattr(progress_module.sys, "stderr", stderr)
+    progress = Progress(kind, total=total)
+    for at in range(updates):
+        clock[0] += every
+        progress.update(Summary(images=at + 1, accepted=at + 1))
+    progress.close()
+    return stderr.getvalue()
+
+
+def test_plain_says_a_line_every_ten_seconds(monkeypatch, clock):
+    out = watch(monkeypatch, clock, "plain", every=PLAIN_EVERY_S / 2, updates=6)
+    assert len(out.splitlines()) == 3
+    assert out.splitlines()[0].startswith("2 images, 2 accepted, 0 rejected, 0 undetermined")
+    assert "\x1b" not in out
+
+
+def test_a_bar_is_drawn_over_itself_and_cleared(monkeypatch, clock):
+    out = watch(monkeypatch, clock, "bar", every=BAR_EVERY_S * 1.01, total=3)
+    assert "\n" not in out
+    assert "1/3 images" in out
+    assert out.endswith("\r\x1b[K")
+
+
+@pytest.mark.parametrize(("terminal", "kind"), [(True, "bar"), (False, "plain")])
+def test_auto_asks_the_terminal(monkeypatch, clock, terminal, kind):
+    options = {"every": PLAIN_EVERY_S, "terminal": terminal}
+    assert watch(monkeypatch, clock, "auto", **options) == watch(monkeypatch, clock, kind, **options)
+
+
+def test_none_says_nothing_and_a_short_run_needs_no_word(monkeypatch, clock):
+    assert watch(monkeypatch, clock, "none", every=100) == ""
+    assert watch(monkeypatch, clock, "plain", every=1) == ""
+    assert watch(monkeypatch, clock, "bar", every=0.01) == ""
+
+
+def test_the_formats_and_their_order():
+    assert {name: made.ordered for name, made in FORMATS.items()} == {"text": True, "json": True, "jsonl": False}
