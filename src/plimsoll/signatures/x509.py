@@ -179,8 +179,8 @@ _FAULTS: Final = (
 def _read(der: bytes) -> dict[str, object]:
     """All parts of a certificate, so that what cannot be read is seen now and not at its use."""
     crypto = x509.load_der_x509_certificate(der)
-    if crypto.serial_number <= 0:
-        raise ValueError("its serial number is not positive (RFC 5280 section 4.1.2.2)")
+    if crypto.serial_number < 0:  # as Go; some roots that are still in use have 0
+        raise ValueError("its serial number is negative (RFC 5280 section 4.1.2.2)")
     if der[-len(crypto.signature) - 1] != 0:  # the count of unused bits is not signed: else there were eight encodings
         raise ValueError("its signature is not whole bytes")
     return {
