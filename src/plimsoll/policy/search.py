@@ -77,7 +77,7 @@ def _try_all(
     evidence: Evidence,
     tally: Tally,
 ) -> None:
-    stored = [attachment for attachment in attachments if attachment.descriptor is None]
+    stored = [item for item in attachments if item.descriptor is None and item.failure is None]
     try:
         # As in containers/image one unreadable file spoils a store: nobody knows what it would have said.
         for attachment in stored:
@@ -155,5 +155,6 @@ def _none(ready: Ready, evidence: Evidence) -> Reason:
     else:
         where.append(f"{evidence.location.transport}: has no attached ones under a policy.json (as in skopeo)")
     if ready.store is not None:
-        where.append(f"none is stored {f'below {ready.store}' if ready.store else 'beside the image'}")
+        shown = ready.store.partition("?")[0]  # a query may be a secret
+        where.append(f"none is stored {f'below {shown}' if shown else 'beside the image'}")
     return Reason(code="no-signature", message=f"a signature is required; {'; '.join(where)}")

@@ -53,7 +53,6 @@ from plimsoll.signatures.verifying import decode_base64, find_signer, verify_by_
 from plimsoll.signatures.x509 import Certificate
 
 
-
 def signature_places(digests: tuple[Digest, ...]) -> tuple[TagPlace, ...]:
     """The ``.sig`` tag of each digest."""
     return tuple([TagPlace(tag=f"{digest.tag}.sig", media_types=frozenset({SIMPLE_SIGNING})) for digest in digests])
