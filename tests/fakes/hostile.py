@@ -22,6 +22,7 @@ class Seen:
     method: str
     target: str
     headers: dict[str, str]
+    body: bytes = b""
 
     @property
     def path(self) -> str:
@@ -265,7 +266,9 @@ class HostileRegistry:
             line, *fields = text.split("\r\n")
             method, target, _ = line.split(" ")
             pairs = (field.partition(":") for field in fields if field)
-            seen = Seen(method=method, target=target, headers={name.lower(): value.strip() for name, _, value in pairs})
+            headers = {name.lower(): value.strip() for name, _, value in pairs}
+            body = await reader.readexactly(int(headers.get("content-length", "0")))
+            seen = Seen(method=method, target=target, headers=headers, body=body)
             self.seen.append(seen)
             await self._answers.get(seen.path, refused(404, "MANIFEST_UNKNOWN"))(seen, writer)
             if writer.is_closing():

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from plimsoll.errors import UnreadableKeyError
 from plimsoll.model.trust import PublicKey, TrustRoot, parse_pem_key

@@ -156,5 +156,5 @@ def _none(ready: Ready, evidence: Evidence) -> Reason:
         where.append(f"{evidence.location.transport}: has no attached ones under a policy.json (as in skopeo)")
     if ready.store is not None:
         shown = ready.store.partition("?")[0]  # a query may be a secret
-        where.append(f"none is stored {f'below {shown}' if shown else 'beside the image'}")
+        where.append(f"none of the kind it asks for is stored {f'below {shown}' if shown else 'beside the image'}")
     return Reason(code="no-signature", message=f"a signature is required; {'; '.join(where)}")

@@ -7,8 +7,6 @@ A certificate on a ``.sig`` layer is used where certificates are trusted, and ch
 
 from __future__ import annotations
 
-from typing import Final
-
 from plimsoll.errors import (
     BadSignatureError,
     LogProofMissingError,

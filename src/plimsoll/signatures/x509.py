@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, PublicKeyAlgorithmOID, SignatureAlgorithmOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, PublicKeyAlgorithmOID
 
 from plimsoll import limits
 from plimsoll.errors import CertificateExpiredError, CertificateUntrustedError, UnreadableKeyError
@@ -40,23 +40,11 @@ _UNDERSTOOD: Final = frozenset(
         ExtensionOID.CERTIFICATE_POLICIES,
     }
 )
-_ALGORITHMS: Final = frozenset(
-    {
-        SignatureAlgorithmOID.ECDSA_WITH_SHA256,
-        SignatureAlgorithmOID.ECDSA_WITH_SHA384,
-        SignatureAlgorithmOID.ECDSA_WITH_SHA512,
-        SignatureAlgorithmOID.RSA_WITH_SHA256,
-        SignatureAlgorithmOID.RSA_WITH_SHA384,
-        SignatureAlgorithmOID.RSA_WITH_SHA512,
-        SignatureAlgorithmOID.RSASSA_PSS,
-        SignatureAlgorithmOID.ED25519,
-    }
-)
-"""No MD5 and no SHA-1: others can make a certificate with the same hash."""
 _KEYS: Final = frozenset(
     {PublicKeyAlgorithmOID.EC_PUBLIC_KEY, PublicKeyAlgorithmOID.RSAES_PKCS1_v1_5, PublicKeyAlgorithmOID.ED25519}
 )
 _HASHES: Final = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
+"""No MD5 and no SHA-1: others can make a certificate with the same hash."""
 
 _Value = TypeVar("_Value", bound=x509.ExtensionType)
 
@@ -352,8 +340,6 @@ class _Search:
 def _signed(child: Certificate, *, by: Certificate) -> bool:
     """Whether ``by`` signed ``child``, with an algorithm that nobody can forge."""
     try:
-        if child.crypto.signature_algorithm_oid not in _ALGORITHMS:
-            return False
         algorithm = child.crypto.signature_hash_algorithm
         if not (algorithm is None or isinstance(algorithm, _HASHES)):  # None: Ed25519 signs the message itself
             return False

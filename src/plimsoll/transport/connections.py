@@ -80,7 +80,8 @@ def _unconnected(error: aiohttp.ClientConnectorError, asked: str) -> Unreachable
     how = "TLS connection" if isinstance(error, aiohttp.ClientSSLError) else "connection"
     if isinstance(error, aiohttp.ClientProxyConnectionError):
         how = "connection to the proxy"
-    return UnreachableError(f"{asked}: no {how}: {error.os_error.strerror or error.os_error}")
+    why = error.os_error.strerror or str(error.os_error) or "it was closed"
+    return UnreachableError(f"{asked}: no {how}: {why}")
 
 
 _FAILURES: Final = (aiohttp.ClientError, OSError, TimeoutError)

@@ -143,7 +143,8 @@ def test_wrong_usage_is_exit_1_with_one_line(capfd, words, said):
         (["--ca-roots", "x"], ("--ca-roots", "not built")),
         (["--ca-intermediates", "x"], ("--ca-intermediates", "not built")),
         (["--attestation-type", "x"], ("--attestation-type", "not built")),
-        (["--registries-conf", "x"], ("--registries-conf", "not built")),
+        (["--registries-conf", "/no/such.conf", "--insecure-policy"], ("--registries-conf", "/no/such.conf")),
+        (["--registries-conf", "", "--insecure-policy"], ("--registries-conf",)),
         # No policy anywhere, or none that can be read.
         (["--policy", "/no/such/policy.json"], ("/no/such/policy.json",)),
         (["--policy", ""], ("--policy",)),

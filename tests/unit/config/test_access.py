@@ -4,16 +4,26 @@ import asyncio
 import base64
 import json
 import logging
+import sys
 from pathlib import Path
 
 import pytest
 
 from plimsoll.config.access import Access, is_loopback
-from plimsoll.config.auth_file import AuthFiles, parse_auth_file
+from plimsoll.config.auth_file import AuthFile, AuthFiles, parse_auth_file
 from plimsoll.config.files import ConfigFile
-from plimsoll.errors import ConfigError
+from plimsoll.config.registries_toml import parse_registries_conf
+from plimsoll.errors import ConfigError, CredentialHelperError
 from plimsoll.model.reference import parse_docker_reference
-from plimsoll.model.settings import Credentials, CredentialsFor, EndpointsFor, IdentityToken, Settings, TLSFor, TLSSettings
+from plimsoll.model.settings import (
+    Credentials,
+    CredentialsFor,
+    EndpointsFor,
+    IdentityToken,
+    Settings,
+    TLSFor,
+    TLSSettings,
+)
 
 NAME = parse_docker_reference("r.example/ns/app:v1")
 GIVEN = Credentials(username="given", password="pw")
@@ -190,3 +200,135 @@ def test_a_given_certificate_folder_is_for_every_host(tmp_path: Path):
     assert {found.tls_for(host).cert_dir for host in ("r.example", "other.example")} == {f"{tmp_path}/given"}
     with pytest.raises(ConfigError, match="--cert-dir"):
         access(Settings(cert_dir=f"{tmp_path}/missing"), root=tmp_path)
+
+
+# --- registries.conf ------------------------------------------------------------------------------------------------
+
+
+def configured(
+    text: str, settings: Settings | None = None, auth_files: AuthFiles | None = None, **environ: str
+) -> Access:
+    return Access(
+        settings or Settings(),
+        auth_files=auth_files or AuthFiles(),
+        registries=parse_registries_conf(ConfigFile(origin="x.conf", data=text.encode())),
+        environ=environ,
+        system=(),
+    )
+
+
+def ways(found: Access) -> list[tuple[str, bool, bool, bool]]:
+    return [
+        (each.reference.repository, each.tls.verify, each.tls.credentials_over_http, each.stands_in)
+        for each in found.endpoints_for(NAME)
+    ]
+
+
+CONF = """
+[[registry]]
+location = "r.example"
+[[registry.mirror]]
+location = "r.example/mirrored"
+[[registry.mirror]]
+location = "m.example"
+insecure = true
+"""
+
+
+def test_each_endpoint_is_spoken_to_as_it_is_marked_and_stands_in_where_its_host_differs():
+    assert ways(configured(CONF)) == [
+        ("r.example/mirrored/ns/app", True, False, False),
+        ("m.example/ns/app", False, True, True),
+        ("r.example/ns/app", True, False, False),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("verify", "expected"), [(True, [(True, False)] * 3), (False, [(False, False), (False, True), (False, False)])]
+)
+def test_tls_verify_has_the_last_word_for_every_endpoint(verify: bool, expected: list[tuple[bool, bool]]):
+    found = ways(configured(CONF, Settings(tls_verify=verify)))
+    assert [(verified, over_http) for _, verified, over_http, _ in found] == expected
+
+
+def test_a_host_marked_insecure_is_so_for_redirects_and_tokens_too():
+    found = configured('[[registry]]\nlocation = "r.example:5000"\ninsecure = true')
+
+    assert found.tls_for("r.example:5000") == TLSSettings(verify=False, credentials_over_http=True)
+    assert found.tls_for("r.example") == found.tls_for("r.example:5001") == TLSSettings()
+
+
+def test_tags_are_listed_at_the_registry_itself():
+    [endpoint] = configured(CONF).repository_for(NAME)
+    assert (endpoint.reference, endpoint.stands_in) == (NAME, False)
+
+
+# --- credential helpers ---------------------------------------------------------------------------------------------
+
+
+def helper(folder: Path, name: str, code: str) -> None:
+    program = folder / f"docker-credential-{name}"
+    program.write_text(f"#!{sys.executable} -IS\nimport sys\n{code}\n")
+    program.chmod(0o755)
+
+
+def answering(user: str) -> str:
+    return f'print(\'{{"Username": "{user} at \' + sys.stdin.read() + \'", "Secret": "pw"}}\')'
+
+
+NOTHING = "print('credentials not found in native keychain'); sys.exit(1)"
+
+
+def file(**parts: object) -> AuthFile:
+    return parse_auth_file(ConfigFile(origin="auth.json", data=json.dumps(parts).encode()))
+
+
+def entry(name: str) -> dict[str, dict[str, str]]:
+    return {"r.example": {"auth": base64.b64encode(f"{name}:pw".encode()).decode()}}
+
+
+def test_a_files_helper_answers_for_its_host_and_leaves_the_word_where_it_has_nothing(tmp_path: Path):
+    helper(tmp_path, "good", answering("good"))
+    helper(tmp_path, "none", NOTHING)
+    last = file(auths=entry("last"))
+
+    def found(name: str) -> str | None:
+        files = AuthFiles(files=(file(credHelpers={"r.example": name}, auths=entry("beside")), last))
+        return user(configured("", auth_files=files, PATH=str(tmp_path)), "r.example")
+
+    assert found("good") == "good at r.example"
+    assert found("none") == "last"  # what stands beside it in the same file is passed over
+    with pytest.raises(CredentialHelperError, match=r"docker-credential-missing, which 'auth.json' names"):
+        found("missing")
+
+
+def test_helpers_of_registries_conf_are_asked_in_their_order(tmp_path: Path):
+    helper(tmp_path, "good", answering("good"))
+    helper(tmp_path, "none", NOTHING)
+    files = AuthFiles(files=(file(auths=entry("filed")),))
+
+    def found(*names: str) -> str | None:
+        conf = f"credential-helpers = {json.dumps(names)}"
+        return user(configured(conf, auth_files=files, PATH=str(tmp_path)), "r.example")
+
+    assert found() == found("containers-auth.json") == found("none", "containers-auth.json") == "filed"
+    assert found("good", "containers-auth.json") == "good at r.example"
+    assert found("containers-auth.json", "good") == "filed"
+    assert found("none") is None
+    # skopeo would go on to the next one.
+    with pytest.raises(CredentialHelperError, match=r"docker-credential-missing, which 'registries.conf' names"):
+        found("missing", "containers-auth.json")
+
+
+def test_docker_hub_is_asked_for_by_one_name(tmp_path: Path):
+    helper(tmp_path, "good", answering("good"))
+    conf = 'credential-helpers = ["good"]'
+    assert user(configured(conf, PATH=str(tmp_path)), "registry-1.docker.io") == "good at docker.io"
+
+
+def test_given_credentials_ask_no_helper(tmp_path: Path):
+    settings = Settings(credentials=GIVEN, credentials_host="r.example")
+    found = configured('credential-helpers = ["missing"]', settings, PATH=str(tmp_path))
+    assert user(found, "r.example") == "given"
+    with pytest.raises(CredentialHelperError):
+        asyncio.run(found.credentials_for("r.example", "app", stands_in=True))

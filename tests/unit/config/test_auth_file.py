@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plimsoll import limits
-from plimsoll.config.auth_file import AuthFile, AuthFiles, parse_auth_file, read_auth_files
+from plimsoll.config.auth_file import AskHelper, AuthFile, AuthFiles, parse_auth_file, read_auth_files
 from plimsoll.config.files import ConfigFile
-from plimsoll.errors import ConfigError, UnsupportedError
-from plimsoll.model.settings import Credentials
+from plimsoll.errors import ConfigError
+from plimsoll.model.settings import Credentials, IdentityToken, Login
 
 SECRET = "s3cr3t-passw0rd"
 
@@ -27,9 +27,13 @@ def parsed(document: object, *, legacy: bool = False) -> AuthFile:
     return parse_auth_file(ConfigFile(origin="auth.json", data=json.dumps(document).encode()), legacy=legacy)
 
 
+def login(files: AuthFiles, host: str, repository: str) -> Login | AskHelper | None:
+    return next(files.places(host, repository), None)
+
+
 def user(file: AuthFile, host: str, repository: str = "ns/app") -> str | None:
     found = file.find(host, repository)
-    return None if found is None else found.username
+    return None if found is None else getattr(found, "username", "")
 
 
 def test_the_most_specific_key_wins():
@@ -113,9 +117,9 @@ def test_an_empty_entry_gives_nothing(entry: object):
 def test_an_empty_entry_lets_the_next_file_answer():
     files = AuthFiles(files=(parsed({"auths": {"r.example": {}}}), parsed({"auths": {"r.example": auth("me")}})))
 
-    assert files.credentials_for("r.example", "x") == Credentials(username="me", password=SECRET)
-    assert files.credentials_for("other.example", "x") is None
-    assert AuthFiles().credentials_for("r.example", "x") is None
+    assert login(files, "r.example", "x") == Credentials(username="me", password=SECRET)
+    assert login(files, "other.example", "x") is None
+    assert login(AuthFiles(), "r.example", "x") is None
 
 
 def test_a_text_without_colon_is_passed_over_with_a_warning(caplog: pytest.LogCaptureFixture):
@@ -167,22 +171,42 @@ def test_secrets_are_in_no_repr():
     assert "r.example" in repr(file)
 
 
-def test_a_helper_is_said_to_be_unsupported_and_never_skipped():
+def test_a_helper_is_to_be_asked_before_the_files_own_entry():
     file = parsed({"credHelpers": {"r.example": "ecr-login", "docker.io": "hub"}, "auths": {"r.example": auth("me")}})
 
-    for host in ("r.example", "docker.io", "registry-1.docker.io"):
-        with pytest.raises(UnsupportedError, match="not supported yet"):
-            AuthFiles(files=(file,)).credentials_for(host, "x")
-    assert file.find("sub.r.example", "x") is None
+    assert file.find("r.example", "x") == AskHelper(name="ecr-login", server="r.example", origin=file.origin)
+    for host in ("docker.io", "registry-1.docker.io"):
+        assert file.find(host, "x") == AskHelper(name="hub", server="docker.io", origin=file.origin)
+    for host in ("sub.r.example", "r.example:5000", "r.example.evil.io"):
+        assert file.find(host, "x") is None
 
 
-def test_an_identity_token_is_said_to_be_unsupported():
+@pytest.mark.parametrize("name", ["../x", "a/b", "-x", "a b", "x;y", "a\nb", "x" * 129])
+def test_a_helper_whose_name_is_no_programs_is_refused(name: str):
+    with pytest.raises(ConfigError, match="docker-credential-NAME"):
+        parsed({"credHelpers": {"r.example": name}})
+
+
+def test_a_helper_without_a_name_is_still_to_be_asked():
+    file = parsed({"credHelpers": {"r.example": ""}, "auths": {"r.example": auth("me")}})
+
+    assert isinstance(file.find("r.example", "x"), AskHelper)
+
+
+def test_an_identity_token_comes_before_the_password_beside_it():
     file = parsed({"auths": {"r.example": {"identitytoken": SECRET, **auth("00000000")}}})
 
-    with pytest.raises(UnsupportedError, match="identity token") as caught:
-        file.find("r.example", "x")
-    assert SECRET not in str(caught.value)
+    assert file.find("r.example", "x") == IdentityToken(value=SECRET)
+    assert SECRET not in repr(file)
     assert file.find("other.example", "x") is None
+
+
+def test_every_place_that_knows_a_registry_is_offered_in_order():
+    files = AuthFiles(
+        files=(parsed({"credHelpers": {"r.example": "one"}}), parsed({}), parsed({"auths": {"r.example": auth("me")}}))
+    )
+
+    assert [type(place) for place in files.places("r.example", "x")] == [AskHelper, Credentials]
 
 
 def test_a_credentials_store_is_passed_over_as_skopeo_does():
@@ -219,8 +243,8 @@ def test_the_order_of_the_places(tmp_path: Path):
 
     def found() -> str | None:
         files = read_auth_files(authfile=None, environ=environ, runtime=f"{tmp_path}/run")
-        credentials = files.credentials_for("r.example", "x")
-        return None if credentials is None else credentials.username
+        credentials = login(files, "r.example", "x")
+        return None if credentials is None else getattr(credentials, "username", "")
 
     assert found() is None
     put(tmp_path / "home/.dockercfg", "r.example", "dockercfg")
@@ -250,7 +274,7 @@ def test_the_first_file_that_knows_the_registry_answers(tmp_path: Path):
 
     files = read_auth_files(authfile=None, environ={"HOME": f"{tmp_path}/home"}, runtime=f"{tmp_path}/run")
 
-    assert [getattr(files.credentials_for(f"{host}.example", "x"), "username", None) for host in "abc"] == [
+    assert [getattr(login(files, f"{host}.example", "x"), "username", None) for host in "abc"] == [
         "containers",
         "docker",
         None,
@@ -262,9 +286,9 @@ def test_a_named_file_is_alone(tmp_path: Path):
     named = put(tmp_path / "named.json", "other.example", "named")
     environ = {"HOME": f"{tmp_path}/home"}
 
-    assert read_auth_files(authfile=named, environ=environ).credentials_for("r.example", "x") is None
+    assert login(read_auth_files(authfile=named, environ=environ), "r.example", "x") is None
     environ["REGISTRY_AUTH_FILE"] = named
-    assert read_auth_files(authfile=None, environ=environ).credentials_for("r.example", "x") is None
+    assert login(read_auth_files(authfile=None, environ=environ), "r.example", "x") is None
     environ["REGISTRY_AUTH_FILE"] = f"{tmp_path}/not-yet-written.json"
     assert read_auth_files(authfile=None, environ=environ).files == ()
 
@@ -305,7 +329,7 @@ def test_loose_permissions_are_warned_of(tmp_path: Path, mode: int, warned: bool
     with caplog.at_level(logging.WARNING):
         files = read_auth_files(authfile=path, environ={})
 
-    assert files.credentials_for("r.example", "x") is not None
+    assert login(files, "r.example", "x") is not None
     assert (path in caplog.text) is warned
     assert SECRET not in caplog.text
 
@@ -339,9 +363,9 @@ def test_any_json_is_an_auth_file_or_refused(document: object, legacy: bool):
     try:
         file = parsed(document, legacy=legacy)
         found = file.find("r.example", "ns/app")
-    except (ConfigError, UnsupportedError):
+    except ConfigError:
         return
-    assert found is None or isinstance(found, Credentials)
+    assert found is None or isinstance(found, Credentials | IdentityToken | AskHelper)
 
 
 HOSTS = st.sampled_from(["r.example", "r.example.io", "a.r.example", "r.example:5000", "docker.io"])

@@ -102,6 +102,7 @@ def a_verdict():
         judged="instances",
         signatures=(RECORD,),
         instances=(INSTANCE,),
+        contacted=("mirror.example/team/app",),
         requests=3,
         bytes=1811,
         seconds=0.25,
@@ -162,6 +163,10 @@ SAMPLES = {
         settings.Settings(),
         settings.Settings(layers=settings.Layers.DIGEST, credentials=settings.Credentials(username="u", password="p")),
     ],
+    settings.Endpoint: lambda: [settings.Endpoint(reference=DOCKER, tls=settings.TLSSettings(), stands_in=True)],
+    settings.IdentityToken: lambda: [settings.IdentityToken(value="not-a-secret")],
+    settings.Proxy: lambda: [settings.Proxy(url="http://proxy.example:3128")],
+    settings.Routes: lambda: [settings.Routes(), settings.Routes(endpoints_for=classes_of)],
     settings.TLSSettings: lambda: [settings.TLSSettings(verify=False, cert_dir="/c")],
     signature.UntrustedCosignSignature: lambda: [
         signature.UntrustedCosignSignature(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import math
 import pickle
+import warnings
 from dataclasses import dataclass, replace
 from functools import cache
 from ipaddress import ip_address, ip_network
@@ -208,7 +209,7 @@ def test_the_path_has_a_longest_length():
 def test_a_circle_ends():
     one, other = (authority("one"), authority("other"))
     crossed = authority("one", parent=other), authority("other", parent=one)
-    refused(World(leaf=leaf(one), between=(*crossed, one, other)))
+    refused(World(leaf=leaf(one), between=(*crossed, one, other)), match="is at hand")
     with_way_out = authority("other", parent=ROOT)
     assert World(leaf=leaf(one), between=(*crossed, one, other, with_way_out)).find()[-1] == ROOT.value
 
@@ -663,3 +664,14 @@ def test_nothing_but_these_errors_from_mangled_certificates(data):
     found_or_refused(mangled)
     found_or_refused(LEAF.value, between=mangled)
     found_or_refused(LEAF.value, root=mangled)
+
+
+@pytest.mark.parametrize(("number", "readable"), [(b"\x05", True), (b"\x00", True), (b"\xfb", False)])
+def test_serial_numbers(number, readable):
+    """cryptography warns of 0 and below; Go takes 0, which roots in use have, and refuses what is negative."""
+    der = authority("x", serial=5).der
+    at = der.index(b"\x02\x01\x05")
+    changed = der[:at] + b"\x02\x01" + number + der[at + 3 :]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert (read(changed) is not None) == readable

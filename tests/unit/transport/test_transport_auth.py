@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from urllib.parse import parse_qs
 
 import pytest
 from multidict import CIMultiDict
 
 from plimsoll.errors import UnauthorizedError
-from plimsoll.model.settings import Credentials, HttpSettings, TLSSettings
+from plimsoll.model.settings import Credentials, HttpSettings, IdentityToken, TLSSettings
 from plimsoll.transport.auth import Authorizer, Repository, _Proof
 from plimsoll.transport.base import Meter
 from plimsoll.transport.hosts import Host
@@ -24,6 +25,8 @@ class Sent:
     host: str
     scheme: str | None
     authorization: str | None
+    form: bytes | None = None
+    tls: TLSSettings | None = None
 
 
 @dataclass
@@ -39,10 +42,10 @@ class Client:
         return 0.0
 
     def host(self, name, *, scheme=None, tls=None):
-        return host(name, scheme=scheme or "https")
+        return host(name, scheme=scheme or "https", tls=tls)
 
     async def get(self, to, request, *, limit, meter, authorization=None, once=False):
-        self.sent.append(Sent(to.name, to.base.partition(":")[0], authorization))
+        self.sent.append(Sent(to.name, to.base.partition(":")[0], authorization, request.form, to.tls))
         if request.path == "/token":
             return Reply(status=self.token_status, headers=CIMultiDict(), body=b'{"token": "t0k3n"}')
         if authorization in ("Bearer t0k3n", BASIC):
@@ -50,9 +53,10 @@ class Client:
         return Reply(status=401, headers=CIMultiDict({"WWW-Authenticate": self.challenge}), body=b"")
 
 
-def host(name, *, scheme="https", over_http=False):
+def host(name, *, scheme="https", over_http=False, tls=None):
     limiter = Limiter(connections=1, requests_per_s=None, sleep=asyncio.sleep, monotonic=lambda: 0.0)
-    found = Host(name, limiter=limiter, tls=TLSSettings(verify=scheme == "https", credentials_over_http=over_http))
+    tls = tls or TLSSettings(verify=scheme == "https", credentials_over_http=over_http)
+    found = Host(name, limiter=limiter, tls=tls)
     found.decide(scheme)
     return found
 
@@ -151,3 +155,63 @@ def test_basic_is_passed_over_without_credentials():
 def test_proofs_and_credentials_do_not_show_themselves():
     assert "canary" not in repr(SECRET)
     assert "canary" not in repr(_Proof(value="Bearer canary", until=1.0))
+
+
+TOKEN = IdentityToken(value="canary-token")
+
+
+def test_an_identity_token_is_posted_to_the_token_service_alone():
+    client = Client(challenge=f'Bearer realm="{REALM}?a=b",service="r s"')
+    assert log_in(client, host("registry.example.com"), credentials=TOKEN).status == 200
+    asked = token_request(client)
+    assert asked.authorization is None
+    assert parse_qs(asked.form.decode()) == {
+        "grant_type": ["refresh_token"],
+        "refresh_token": ["canary-token"],
+        "client_id": ["plimsoll"],
+        "scope": ["repository:app:pull"],
+        "service": ["r s"],
+    }
+    assert [sent.form for sent in client.sent if sent is not asked] == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("to", "realm"),
+    [
+        (host("registry.other.net"), REALM),
+        (host("registry.example.com"), "http://auth.example.com/token"),
+        (host("registry.example.com", scheme="http"), REALM),
+    ],
+)
+def test_another_realm_is_asked_without_the_identity_token(to, realm):
+    client = Client(challenge=f'Bearer realm="{realm}"')
+    assert log_in(client, to, credentials=TOKEN).status == 200
+    assert token_request(client).form is None
+    assert "canary" not in repr(client.sent)
+
+
+def test_an_identity_token_answers_no_basic_challenge():
+    client = Client(challenge="Basic realm=x")
+    with pytest.raises(UnauthorizedError, match="identity token") as caught:
+        log_in(client, host("registry.example.com"), credentials=TOKEN)
+    assert "canary" not in str(caught.value)
+    assert [sent.authorization for sent in client.sent] == [None]
+
+
+def test_a_registry_that_is_its_own_token_service_is_spoken_to_alike_and_no_other_is():
+    loose = TLSSettings(verify=False, credentials_over_http=True)
+    for realm, tls in (("registry.example.com", loose), ("auth.example.com", TLSSettings())):
+        client = Client(challenge=f'Bearer realm="https://{realm}/token"')
+        log_in(client, host("registry.example.com", tls=loose))
+        [asked] = [sent for sent in client.sent if sent.authorization == BASIC]
+        assert (asked.host, asked.tls) == (realm, tls)
+
+
+def test_a_proof_is_for_one_way_to_one_host():
+    one, other = host("registry.example.com"), host("registry.example.com", scheme="http")
+    keys = [
+        Repository(host=to, domain=to.name, path="app", stands_in=stands_in).key
+        for to in (one, other)
+        for stands_in in (True, False)
+    ]
+    assert len(set(keys)) == 4

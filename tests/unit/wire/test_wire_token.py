@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from plimsoll import limits
 from plimsoll.errors import UnauthorizedError
-from plimsoll.wire import Challenge, Token, parse_token, pull_scope, token_request
+from plimsoll.wire import Challenge, Token, parse_token, pull_scope, refresh_request, token_request
 
 
 def bearer(**parameters):
@@ -116,3 +116,30 @@ def test_any_reply_gives_a_token_or_unauthorized(data):
 
 def test_a_token_does_not_show_itself():
     assert "canary" not in repr(Token(value="canary", lifetime_s=60))
+
+
+def test_a_refresh_token_goes_in_the_form_and_shows_nowhere():
+    asked = refresh_request(
+        bearer(realm="https://Auth.Example:5001/token?a=b", service="x&y"), scope="s", refresh_token="canary"
+    )
+    assert (asked.scheme, asked.host, asked.request.target) == ("https", "auth.example:5001", "/token?a=b")
+    assert parse_qs(asked.request.form.decode()) == {
+        "grant_type": ["refresh_token"],
+        "refresh_token": ["canary"],
+        "client_id": ["plimsoll"],
+        "scope": ["s"],
+        "service": ["x&y"],
+    }
+    assert asked.request.headers == (("Content-Type", "application/x-www-form-urlencoded"),)
+    assert "canary" not in repr(asked)
+
+
+@given(st.text(), st.text())
+def test_any_refresh_token_comes_through_and_any_realm_is_a_request_or_unauthorized(realm, token):
+    asked = refresh_request(bearer(realm="https://a/"), scope="s", refresh_token=token)
+    assert parse_qs(asked.request.form.decode("ascii"), keep_blank_values=True)["refresh_token"] == [token]
+    try:
+        other = refresh_request(bearer(realm=realm), scope="s", refresh_token="t")
+    except UnauthorizedError:
+        return
+    assert other.scheme in ("http", "https")
