@@ -80,6 +80,10 @@ BYTES_IN_FLIGHT: Final = 64 * MIB
 """All bodies being read or awaiting judgement together; what does not fit waits."""
 REPLY_FIELDS: Final = 128
 """Header fields of one reply; with HEADER_BYTES each it bounds a head that never ends."""
+REPLY_HEAD_BYTES: Final = 512 * KIB
+"""A whole reply head, before its end was seen: more is no head."""
+SMALL_BODY_BYTES: Final = 64 * KIB
+"""A body stated to be no larger is read at once; a larger one waits for its share of BYTES_IN_FLIGHT."""
 BACKOFF_FIRST_S: Final = 0.1
 """The first wait before another try; it doubles with each (cli.md, Defaults)."""
 BACKOFF_MOST_S: Final = 30.0

@@ -29,7 +29,7 @@ from plimsoll.model.settings import ProxyFor
 from plimsoll.transport.base import Meter
 from plimsoll.transport.budget import ByteBudget
 from plimsoll.transport.limiter import Limiter
-from plimsoll.wire import Request
+from plimsoll.wire import Headers, Request
 
 Answer = aiohttp.ClientResponse
 """The head of an answer, its body not yet read."""
@@ -123,6 +123,10 @@ class Connections:
         except _FAILURES as error:
             raise _broken(error, base + request.path) from error
 
+    def has_proxy(self, base: str) -> bool:
+        """Whether requests to ``base`` go through a proxy."""
+        return self._proxy_for is not None and self._proxy(base) is not None
+
     def _proxy(self, base: str) -> URL | None:
         if base not in self._proxies:
             scheme, _, netloc = base.partition("://")
@@ -166,7 +170,7 @@ async def read_body(answer: Answer, *, limit: int, budget: ByteBudget, asked: st
     """
     try:
         if "Content-Encoding" in answer.headers:
-            refuse_encoding(answer, asked=asked)
+            refuse_encoding(answer.headers, asked=asked)
         length = answer.content_length
         if length is not None and length > limit:
             raise LimitExceededError(f"{asked} has {length} bytes: at most {limit}")
@@ -209,9 +213,9 @@ async def _read_part(answer: Answer, limit: int) -> bytes:
     return b"".join(parts)
 
 
-def refuse_encoding(answer: Answer, *, asked: str) -> None:
+def refuse_encoding(headers: Headers, *, asked: str) -> None:
     """Raise ContentError for an encoded body: none was accepted, and a digest covers the bytes themselves."""
-    encoding = answer.headers.get("Content-Encoding")
+    encoding = headers.get("Content-Encoding")
     if encoding is not None and encoding.strip().lower() not in ("", "identity"):
         raise ContentError(f"{asked} came with Content-Encoding {encoding[:80]!r}, though none was accepted")
 

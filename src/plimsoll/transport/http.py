@@ -35,6 +35,7 @@ from plimsoll.transport.connections import (
     refuse_encoding,
 )
 from plimsoll.transport.hosts import Host
+from plimsoll.transport.keepalive import KeptAlive
 from plimsoll.transport.limiter import Limiter
 from plimsoll.transport.origins import Origin, redirect_target
 from plimsoll.transport.retry import retry_wait_s
@@ -71,6 +72,7 @@ class HttpClient:
         self._jitter = jitter
         self._wall_s = wall_s
         self._connections = Connections(timeout_s=settings.timeout_s, proxy_for=proxy_for)
+        self._kept = KeptAlive(timeout_s=settings.timeout_s, budget=self.budget, monotonic=monotonic)
         self._hosts: dict[tuple[str | None, str, TLSSettings | None], Host] = {}
         self._limiters: dict[str, Limiter] = {}
 
@@ -187,6 +189,13 @@ class HttpClient:
         self, host: Host, request: Request, authorization: str | None, meter: Meter, limit: int
     ) -> Reply:
         asked = host.name + request.path
+        if host.base is not None and request.form is None and not self._connections.has_proxy(host.base):
+            meter.requests += 1
+            reply = await self._kept.get(host.base, request, authorization, context=host.context, limit=limit)
+            if reply.status < 300:
+                refuse_encoding(reply.headers, asked=asked)
+            meter.bytes += len(reply.body)
+            return reply
         answer = await self._send(host, request, authorization, meter, self._connections.whole)
         if answer.status < 300:
             body = await read_body(answer, limit=limit, budget=self.budget, asked=asked)
@@ -205,7 +214,7 @@ class HttpClient:
             raise RequestTimeoutError(f"{asked} was not answered in time") from error
         if answer.status in (200, 206):
             try:
-                refuse_encoding(answer, asked=asked)
+                refuse_encoding(answer.headers, asked=asked)
             except BaseException:
                 answer.close()
                 raise
@@ -302,4 +311,5 @@ class HttpClient:
 
     async def aclose(self) -> None:
         """Close all connections."""
+        self._kept.aclose()
         await self._connections.aclose()

@@ -132,6 +132,7 @@ SAMPLES = {
     evidence.Failed: lambda: [evidence.Failed(reason=REASON)],
     evidence.Found: lambda: [evidence.Found(attachments=(evidence.Attachment(descriptor=BLOB, data=b"one"),))],
     evidence.Needs: lambda: [evidence.Needs(places=(PLACE,))],
+    evidence.StorePlace: lambda: [evidence.StorePlace(base="https://sigs.example/", digest=SHA256)],
     evidence.TagPlace: lambda: [PLACE],
     location.Location: lambda: [location.locate_docker(DOCKER), location.locate_path("oci", "/srv/images")],
     manifest.ImageConfig: lambda: [

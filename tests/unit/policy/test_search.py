@@ -209,6 +209,16 @@ def test_a_tag_that_failed_leaves_open_what_an_absent_store_would_have_rejected(
     assert found(sigstore(ALICE), {TAG: UNREACHABLE, STORE: store(stored_cosign(ALICE))}).outcome is Outcome.ACCEPTED
 
 
+@pytest.mark.parametrize(
+    ("code", "outcome"), [("unreachable", Outcome.UNDETERMINED), ("not-found", Outcome.UNDETERMINED)]
+)
+def test_one_stored_file_that_could_not_be_had_is_no_bad_signature(code, outcome):
+    reason = Reason(code=code, message="it went away")
+    answer = Found(attachments=(Attachment(descriptor=None, failure=reason),))
+    judgement = found(sigstore(ALICE), {TAG: Absent(), STORE: answer})
+    assert (judgement.outcome, judgement.reasons) == (outcome, (reason,))
+
+
 def test_a_claim_that_is_not_met_is_the_records_reason():
     unwanted = Reason(code="identity-mismatch", message="another name")
     judgement = found(

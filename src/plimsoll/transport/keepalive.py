@@ -1,0 +1,322 @@
+"""Small GETs over kept-alive HTTP/1.1 connections: the hot path, on asyncio's own protocol and llhttp's parser.
+
+An image costs three of them, and a general client's bookkeeping for one request costs more than judging the image
+(docs/adr/0008-the-hot-path.md). What is not here goes through ``connections``: streams, POSTs, proxies.
+A connection is used again only after an answer that ended where it said, with nothing behind it (response splitting).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import ssl
+from collections.abc import Callable
+from enum import Enum
+from typing import Final, cast
+
+import httptools
+from multidict import CIMultiDict, CIMultiDictProxy
+
+from plimsoll import limits
+from plimsoll.errors import (
+    ConnectTimeoutError,
+    LimitExceededError,
+    RequestTimeoutError,
+    UnreachableError,
+    UntrustedHostError,
+)
+from plimsoll.transport.budget import ByteBudget
+from plimsoll.wire import Reply, Request
+
+IDLE_S: Final = 15.0
+"""An idle connection older than this is not used again: servers close theirs after 60 s or more, proxies sooner."""
+_TARGET = re.compile(r"/[\x21-\x7e]*", re.ASCII)
+Context = ssl.SSLContext | bool
+"""How TLS is spoken: True by the system's roots, False without proof, or as the context says."""
+_Way = tuple[str, Context]
+"""An origin, and how its TLS is spoken: a connection made without proof never serves who asks for it."""
+_FIELD = re.compile(r"[\x20-\x7e\t]*", re.ASCII)
+
+
+class KeptAlive:
+    """The kept-alive connections of one run, by origin; ``aclose`` ends them."""
+
+    def __init__(self, *, timeout_s: float, budget: ByteBudget, monotonic: Callable[[], float]) -> None:
+        self._timeout_s = timeout_s
+        self._budget = budget
+        self._monotonic = monotonic
+        self._idle: dict[_Way, list[_Connection]] = {}
+        self._contexts: dict[bool, ssl.SSLContext] = {}
+
+    async def get(
+        self, base: str, request: Request, authorization: str | None, *, context: Context, limit: int
+    ) -> Reply:
+        """Send one GET to ``base`` (``SCHEME://HOST[:PORT]``) and read its answer, at most ``limit`` bytes of body.
+
+        Of a refusal or redirect no more than limits.ERROR_BYTES are kept. Raises UnreachableError, RequestTimeoutError,
+        or LimitExceededError for a body that is, or is said to be, longer.
+        """
+        asked = base + request.path
+        message = _message(base, request, authorization)
+        way = (base, context)
+        connection = self._take(way) or await self._connect(base, context, asked)
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                reply = await connection.exchange(message, limit=limit, budget=self._budget, asked=asked)
+        except TimeoutError as error:
+            connection.abort()
+            raise RequestTimeoutError(f"{asked} was not answered in time") from error
+        except BaseException:
+            connection.abort()
+            raise
+        self._give(way, connection)
+        return reply
+
+    def _take(self, way: _Way) -> _Connection | None:
+        idle = self._idle.get(way)
+        while idle:
+            connection = idle.pop()
+            if connection.is_usable and self._monotonic() - connection.idle_since < IDLE_S:
+                return connection
+            connection.abort()
+        return None
+
+    def _give(self, way: _Way, connection: _Connection) -> None:
+        if not connection.is_usable:
+            connection.abort()
+            return
+        connection.idle_since = self._monotonic()
+        self._idle.setdefault(way, []).append(connection)
+
+    async def _connect(self, base: str, context: Context, asked: str) -> _Connection:
+        scheme, _, netloc = base.partition("://")
+        host, port = _address(netloc, scheme)
+        tls = self._context(context) if scheme == "https" else None
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                _, connection = await loop.create_connection(_Connection, host, port, ssl=tls)
+        except TimeoutError as error:
+            raise ConnectTimeoutError(f"{asked}: no connection in time") from error
+        except ssl.SSLCertVerificationError as error:
+            raise UntrustedHostError(
+                f"{asked}: the host's certificate is not trusted: {error.verify_message}"
+            ) from error
+        except ssl.SSLError as error:
+            raise UnreachableError(f"{asked}: no TLS connection: {error.reason or type(error).__name__}") from error
+        except (OSError, UnicodeError) as error:  # UnicodeError: a host that IDNA cannot write
+            why = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
+            raise UnreachableError(f"{asked}: no connection: {why}") from error
+        return connection
+
+    def _context(self, context: Context) -> ssl.SSLContext:
+        if isinstance(context, ssl.SSLContext):
+            return context
+        made = self._contexts.get(context)
+        if made is None:
+            made = ssl.create_default_context()
+            if not context:
+                made.check_hostname = False
+                made.verify_mode = ssl.CERT_NONE
+            self._contexts[context] = made
+        return made
+
+    def aclose(self) -> None:
+        """Close all connections."""
+        for idle in self._idle.values():
+            for connection in idle:
+                connection.abort()
+        self._idle.clear()
+
+
+def _address(netloc: str, scheme: str) -> tuple[str, int]:
+    host, colon, port = netloc.rpartition(":")
+    if not colon or "]" in port:
+        host, port = netloc, ""
+    return host.strip("[]"), int(port) if port else (443 if scheme == "https" else 80)
+
+
+def _message(base: str, request: Request, authorization: str | None) -> bytes:
+    """The request's bytes; raises UnreachableError for what would not be one line each (request splitting)."""
+    fields = [*request.headers]
+    if authorization is not None:
+        fields.append(("Authorization", authorization))
+    if not _TARGET.fullmatch(request.target) or not all(_FIELD.fullmatch(value) for _, value in fields):
+        raise UnreachableError(f"{base}: {request.path[:200]!r}, or a field for it, holds characters that HTTP has not")
+    lines = "".join([f"{name}: {value}\r\n" for name, value in fields])
+    host = base.partition("://")[2]
+    head = f"GET {request.target} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: plimsoll\r\nAccept-Encoding: identity\r\n"
+    return f"{head}{lines}\r\n".encode("ascii")
+
+
+class _Stage(Enum):
+    """Where an answer stands: a body not known to be small waits for room, or all of it is here."""
+
+    WAITS = "waits"
+    WHOLE = "whole"
+
+
+class _Connection(asyncio.Protocol):
+    """One connection: at most one request on it at a time, its answer parsed as it comes.
+
+    ``_outcome`` is None while the answer is coming, else its stage or what ended it.
+    """
+
+    def __init__(self) -> None:
+        self.idle_since = 0.0
+        self.is_usable = True
+        self._transport: asyncio.Transport | None = None
+        self._stated: int | None = None
+        self._ended = True
+
+    # --- asyncio.Protocol ---
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.is_usable = False
+        if self._ended:
+            return
+        if self._headed and exc is None and not self._is_delimited:
+            self._tell(_Stage.WHOLE)  # a body without a length ends with its connection (RFC 9112 section 6.3, point 8)
+        elif self._headed:
+            self._tell(UnreachableError("the answer's body broke off"))
+        else:
+            self._tell(UnreachableError("the connection was closed before an answer came"))
+
+    def data_received(self, data: bytes) -> None:
+        if self._ended:
+            self.abort()  # nothing was asked: no later answer may be taken from such a connection
+            return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError:
+            self.is_usable = False
+            self._tell(UnreachableError("the answer is no HTTP that can be read"))
+            return
+        if not self._headed:
+            self._head_bytes += len(data)
+            if self._head_bytes > limits.REPLY_HEAD_BYTES:
+                self._tell(UnreachableError("the answer's head is too long"))
+
+    # --- httptools ---
+
+    def on_message_begin(self) -> None:
+        if self._ended:
+            self.is_usable = False  # a second answer behind the one that was asked for
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if len(self._fields) >= limits.REPLY_FIELDS or len(value) > limits.HEADER_BYTES:
+            self._tell(UnreachableError("the answer has too many header fields, or too long ones"))
+        elif not self._ended:
+            self._fields.append((name.decode("utf-8", "surrogateescape"), value.decode("utf-8", "surrogateescape")))
+
+    def on_headers_complete(self) -> None:
+        status = self._parser.get_status_code()
+        if status < 200 or self._ended:
+            return
+        self._headed = True
+        self._status = status
+        fields = {name.lower(): value for name, value in self._fields}
+        self._stated = int(fields["content-length"]) if "content-length" in fields else None
+        self._is_delimited = self._stated is not None or "transfer-encoding" in fields
+        if status >= 300:
+            self._limit = limits.ERROR_BYTES
+        elif self._stated is not None and self._stated > self._limit:
+            self._tell(LimitExceededError(f"has {self._stated} bytes: at most {self._limit}"))
+        elif self._stated is None or self._stated > limits.SMALL_BODY_BYTES:
+            self._pause()
+
+    def on_body(self, body: bytes) -> None:
+        if self._ended or not self._headed:
+            return
+        room = self._limit - self._body_bytes
+        self._body_bytes += len(body)
+        self._parts.append(body if len(body) <= room else body[:room])
+        if len(body) <= room:
+            return
+        self.is_usable = False
+        # Of a refusal the beginning is enough.
+        enough = self._status >= 300
+        self._tell(_Stage.WHOLE if enough else LimitExceededError(f"has more than {self._limit} bytes"))
+
+    def on_message_complete(self) -> None:
+        if self._parser.get_status_code() < 200:
+            # An interim answer (100, 103): the one that was asked for follows (RFC 9110 section 15.2).
+            self._fields.clear()
+        elif not self._ended:
+            self.is_usable = self.is_usable and self._parser.should_keep_alive()
+            self._tell(_Stage.WHOLE)
+
+    # --- one exchange ---
+
+    async def exchange(self, message: bytes, *, limit: int, budget: ByteBudget, asked: str) -> Reply:
+        """Send ``message`` and read its answer; the caller aborts the connection if this raises."""
+        assert self._transport is not None
+        self._begin(limit)
+        self._transport.write(message)
+        taken = 0
+        try:
+            while await self._wait(asked) is _Stage.WAITS:
+                taken += await budget.take(limit if self._stated is None else self._stated)
+                self._resume()
+        finally:
+            budget.give(taken)
+        return Reply(
+            status=self._status, headers=CIMultiDictProxy(CIMultiDict(self._fields)), body=b"".join(self._parts)
+        )
+
+    def _begin(self, limit: int) -> None:
+        self._parser = httptools.HttpResponseParser(self)
+        self._limit = limit
+        self._status = 0
+        self._stated = None
+        self._head_bytes = self._body_bytes = 0
+        self._fields: list[tuple[str, str]] = []
+        self._parts: list[bytes] = []
+        self._headed = self._ended = self._is_delimited = self._paused = False
+        self._outcome: _Stage | Exception | None = None
+        self._waiter: asyncio.Future[None] | None = None
+
+    async def _wait(self, asked: str) -> _Stage:
+        """The next stage of the answer; raises what ended it."""
+        while self._outcome is None:
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        outcome, self._outcome = self._outcome, None
+        match outcome:
+            case LimitExceededError():
+                raise LimitExceededError(f"{asked} {outcome}")
+            case Exception():
+                raise UnreachableError(f"{asked}: {outcome}")
+            case _:
+                return outcome
+
+    def _tell(self, outcome: _Stage | Exception) -> None:
+        if self._ended:
+            return
+        self._ended = outcome is not _Stage.WAITS
+        if self._ended:
+            self._resume()
+        self._outcome = outcome
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _pause(self) -> None:
+        assert self._transport is not None
+        self._transport.pause_reading()
+        self._paused = True
+        self._tell(_Stage.WAITS)
+
+    def _resume(self) -> None:
+        if self._paused and self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+        self._paused = False
+
+    def abort(self) -> None:
+        """Close at once; what was being read is given up."""
+        self.is_usable = False
+        self._ended = True
+        if self._transport is not None:
+            self._transport.abort()
