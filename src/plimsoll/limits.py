@@ -24,8 +24,7 @@ SIGNATURES_PER_PLACE: Final = 128
 JSON_DEPTH: Final = 32
 """Nesting of manifests, payloads and policies; real ones stay below ten, deeper is an attack on recursion."""
 JSON_DEPTH_MOST: Final = 256
-"""The deepest nesting a caller may ask the JSON reader and writer for: they recurse, in C and in the twin, and a thread's
-stack is finite."""
+"""The deepest nesting a caller may ask the JSON reader and writer for: both recurse, and a thread's stack is finite."""
 JSON_INTEGER_DIGITS: Final = 20
 """Digits of one integer in JSON: 2**64 has 20; converting longer ones is quadratic (CVE-2020-10735)."""
 JSON_NUMBER_CHARS: Final = 128

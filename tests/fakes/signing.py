@@ -184,7 +184,9 @@ def signature_manifest(*attachments):
     """The bytes of the ``.sig`` manifest that lists these, and the bytes of its config."""
     config = b'{"architecture":"","os":"","rootfs":{"type":"layers","diff_ids":[]}}'
     layers = [
-        _listed(a.descriptor.media_type, a.descriptor.digest, a.descriptor.size, annotations=dict(a.descriptor.annotations))
+        _listed(
+            a.descriptor.media_type, a.descriptor.digest, a.descriptor.size, annotations=dict(a.descriptor.annotations)
+        )
         for a in attachments
     ]
     document = {

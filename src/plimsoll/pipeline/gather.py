@@ -26,7 +26,6 @@ from plimsoll.model.reference import is_tag
 from plimsoll.model.verdict import Reason
 from plimsoll.transport.base import Source
 
-
 _UNANSWERED: Final = (TransportError, ContentError, UnsupportedError)
 """What a source raises where it cannot answer; UnsupportedError comes from credentials that are kept elsewhere."""
 

@@ -88,7 +88,7 @@ async def _pipe_lines(stream: BinaryIO) -> AsyncGenerator[bytes, None]:
 
 @contextmanager
 def _as_found(descriptor: int) -> Iterator[None]:
-    """The loop makes it non-blocking, and that holds for everybody who has this pipe or terminal open: undone at the end."""
+    """The loop makes it non-blocking for everybody who has this pipe or terminal open: undone at the end."""
     kept = os.dup(descriptor)  # the loop closes its own when the pipe ends
     blocking = os.get_blocking(kept)
     try:

@@ -56,7 +56,9 @@ def test_only_the_full_lower_case_hex_is_a_digest(algorithm):
             Digest.parse(text)
 
 
-@pytest.mark.parametrize("algorithm", ["md5", "sha1", "sha224", "sha3-256", "blake2b", "sha512-256", "", "SHA256", "crc32"])
+@pytest.mark.parametrize(
+    "algorithm", ["md5", "sha1", "sha224", "sha3-256", "blake2b", "sha512-256", "", "SHA256", "crc32"]
+)
 def test_a_weak_or_unknown_algorithm_carries_no_trust(algorithm):
     """CVE-2025-59354."""
     for size in (32, 40, 56, 64, 96, 128):

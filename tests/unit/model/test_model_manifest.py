@@ -110,7 +110,15 @@ def test_an_empty_list_is_a_list():
 # ---- which of the two ------------------------------------------------------------------------------------------------
 
 IMAGES, INDEXES = [OCI_MANIFEST, DOCKER_MANIFEST], [OCI_INDEX, DOCKER_LIST]
-SILENT = [None, "", "application/json", "text/plain", "application/octet-stream", "binary/octet-stream", "Application/JSON; charset=utf-8"]
+SILENT = [
+    None,
+    "",
+    "application/json",
+    "text/plain",
+    "application/octet-stream",
+    "binary/octet-stream",
+    "Application/JSON; charset=utf-8",
+]
 
 
 @pytest.mark.parametrize(("written", "served"), list(product([*IMAGES, ...], [*IMAGES, *INDEXES, *SILENT])))
@@ -141,7 +149,9 @@ def test_a_content_types_parameters_and_case_say_nothing():
         assert parse(image(), served).media_type == OCI_MANIFEST
 
 
-@pytest.mark.parametrize("served", ["text/html", "application/vnd.oci.image.config.v1+json", "x", f"{OCI_MANIFEST}, {OCI_INDEX}"])
+@pytest.mark.parametrize(
+    "served", ["text/html", "application/vnd.oci.image.config.v1+json", "x", f"{OCI_MANIFEST}, {OCI_INDEX}"]
+)
 def test_another_content_type_is_refused(served):
     refused(image(), served)
     refused(image(mediaType=...), served)
@@ -172,7 +182,9 @@ def test_an_index_is_nothing_else(name, value):
     refused(index() | {name: value})
 
 
-@pytest.mark.parametrize("name", ["Layers", "LAYERS", "Config", "MediaType", "schemaversion", "\u017fubject", "Manifests"])
+@pytest.mark.parametrize(
+    "name", ["Layers", "LAYERS", "Config", "MediaType", "schemaversion", "\u017fubject", "Manifests"]
+)
 def test_a_twin_in_another_case_is_refused(name):
     refused(image() | {name: []})
     refused(index() | {name: []})
@@ -218,13 +230,19 @@ def test_an_index_has_manifests(value):
 @pytest.mark.parametrize("name", ["mediaType", "digest", "size"])
 def test_a_descriptor_is_whole(name):
     for document in (image(), index(), image(subject=listed())):
-        parent = document.get("manifests", document.get("layers"))[0] if "subject" not in document else document["subject"]
+        parent = (
+            document.get("manifests", document.get("layers"))[0] if "subject" not in document else document["subject"]
+        )
         del parent[name]
         refused(document, match=name)
 
 
-@pytest.mark.parametrize("change", [{"size": -1}, {"size": 1.0}, {"size": "1"}, {"size": True}, {"digest": ""}, {"digest": 1}])
-@pytest.mark.parametrize("digest", [None, "md5:d41d8cd98f00b204e9800998ecf8427e", str(A).upper(), str(A) + "\n", "sha256:../../x"])
+@pytest.mark.parametrize(
+    "change", [{"size": -1}, {"size": 1.0}, {"size": "1"}, {"size": True}, {"digest": ""}, {"digest": 1}]
+)
+@pytest.mark.parametrize(
+    "digest", [None, "md5:d41d8cd98f00b204e9800998ecf8427e", str(A).upper(), str(A) + "\n", "sha256:../../x"]
+)
 def test_a_descriptor_of_another_form_is_refused(change, digest):
     parse(image(layers=[listed()]))
     refused(image(layers=[listed() | change]))
@@ -326,12 +344,29 @@ def test_a_config_has_a_cap():
 # ---- whatever the bytes ----------------------------------------------------------------------------------------------
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(10**19), 10**19) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text() | st.sampled_from(["size", "Layers", "urls"]), inner, max_size=4),
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**19), 10**19)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.text() | st.sampled_from(["size", "Layers", "urls"]), inner, max_size=4)
+    ),
     max_leaves=10,
 )
 TYPES = st.none() | st.text() | st.sampled_from([*IMAGES, *INDEXES, DOCKER_SCHEMA1, "text/plain"])
-FIELDS = ["schemaVersion", "mediaType", "artifactType", "config", "layers", "manifests", "subject", "annotations", "fsLayers"]
+FIELDS = [
+    "schemaVersion",
+    "mediaType",
+    "artifactType",
+    "config",
+    "layers",
+    "manifests",
+    "subject",
+    "annotations",
+    "fsLayers",
+]
 INNER = ["mediaType", "digest", "size", "annotations", "platform", "artifactType", "urls", "data"]
 
 

@@ -219,10 +219,19 @@ def test_small_grammars():
     assert is_tag("v1")
     assert is_host("r.example:5000")
     assert is_path("a/b")
-    assert not any([is_tag("v1\n"), is_tag(""), is_host("r.example/"), is_host("r.example\n"), is_path("a/b\n"), is_path("A")])
+    assert not any(
+        [is_tag("v1\n"), is_tag(""), is_host("r.example/"), is_host("r.example\n"), is_path("a/b\n"), is_path("A")]
+    )
     for tag in (f"sha256-{HEX}", f"sha256-{HEX}.sig", f"sha512-{HEX * 2}.att", f"sha256-{HEX}.sbom"):
         assert is_attachment_tag(tag)
-    for tag in ("v1", "sha256-abc.sig", f"sha256-{HEX}.sig2", f"sha256-{HEX}.sig\n", f"x.sha256-{HEX}", f"sha256-{HEX.upper()}.sig"):
+    for tag in (
+        "v1",
+        "sha256-abc.sig",
+        f"sha256-{HEX}.sig2",
+        f"sha256-{HEX}.sig\n",
+        f"x.sha256-{HEX}",
+        f"sha256-{HEX.upper()}.sig",
+    ):
         assert not is_attachment_tag(tag)
 
 
@@ -289,14 +298,18 @@ def test_a_transport_that_is_not_built_is_never_a_docker_name(transport):
     assert parse_reference(f"docker://{transport}:latest").path == f"library/{transport}"
 
 
-@pytest.mark.parametrize("text", ["http://x/y", "https://r.example/a", "DOCKER://a", "Oci://x", "docker+v2://x", "://x"])
+@pytest.mark.parametrize(
+    "text", ["http://x/y", "https://r.example/a", "DOCKER://a", "Oci://x", "docker+v2://x", "://x"]
+)
 def test_an_unknown_transport(text):
     with pytest.raises(UsageError):
         parse_reference(text)
 
 
 @pytest.mark.parametrize("character", ["\0", "\n", "\r", "\t", "\x1b", "\x7f", "\x85", "\x9f", "\u2028", "\u2029"])
-@pytest.mark.parametrize("around", ["{}r.example/a", "r.example/a{}", "r.example/{}a", "dir:/d{}", "oci:/l{}x", "oci:/l:v{}"])
+@pytest.mark.parametrize(
+    "around", ["{}r.example/a", "r.example/a{}", "r.example/{}a", "dir:/d{}", "oci:/l{}x", "oci:/l:v{}"]
+)
 def test_no_reference_holds_a_control_character(character, around):
     assert parse_reference(around.format(""))
     with pytest.raises(InvalidReferenceError, match="control character"):
@@ -311,10 +324,14 @@ def test_a_reference_has_a_cap():
         parse_reference("")
 
 
-PATHS = st.text(st.characters(blacklist_categories=["Cc", "Cs", "Zl", "Zp"], blacklist_characters=":"), min_size=1, max_size=30)
+PATHS = st.text(
+    st.characters(blacklist_categories=["Cc", "Cs", "Zl", "Zp"], blacklist_characters=":"), min_size=1, max_size=30
+)
 NAMES = st.from_regex(r"[A-Za-z0-9]+(?:[-._:@+/][A-Za-z0-9]+){0,4}", fullmatch=True)
 DIGESTS = st.builds(
-    lambda algorithm, data: Digest.of(data, algorithm=algorithm), st.sampled_from(["sha256", "sha384", "sha512"]), st.binary()
+    lambda algorithm, data: Digest.of(data, algorithm=algorithm),
+    st.sampled_from(["sha256", "sha384", "sha512"]),
+    st.binary(),
 )
 HOSTS = st.sampled_from(["docker.io", "localhost", "r.example", "r.example:5000", "127.0.0.1:5000", "A.b"])
 TAGS = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,20}", fullmatch=True)
@@ -326,7 +343,9 @@ REPOSITORIES = st.from_regex(r"[a-z0-9]+(?:[._/-][a-z0-9]+){1,4}", fullmatch=Tru
         st.builds(DockerReference, domain=HOSTS, path=REPOSITORIES, tag=TAGS),
         st.builds(DockerReference, domain=HOSTS, path=REPOSITORIES, digest=DIGESTS, echo_tag=st.none() | TAGS),
         st.builds(LayoutReference, path=PATHS),
-        st.builds(LayoutReference, path=PATHS, name=NAMES).filter(lambda r: not re.search("@sha(256|384|512)$", r.path)),
+        st.builds(LayoutReference, path=PATHS, name=NAMES).filter(
+            lambda r: not re.search("@sha(256|384|512)$", r.path)
+        ),
         st.builds(LayoutReference, path=PATHS, index=st.integers(0, 10**9 - 1)),
         st.builds(LayoutReference, path=PATHS, digest=DIGESTS),
         st.builds(ArchiveReference, path=PATHS, name=st.none() | NAMES),
@@ -341,7 +360,12 @@ def test_a_printed_reference_is_read_back(reference):
 @given(
     st.text(max_size=60)
     | TEXTS
-    | st.builds(lambda t, s, r: t + s + r, st.sampled_from(sorted(SKOPEO_TRANSPORTS)), st.sampled_from([":", "://"]), st.text(max_size=20) | TEXTS)
+    | st.builds(
+        lambda t, s, r: t + s + r,
+        st.sampled_from(sorted(SKOPEO_TRANSPORTS)),
+        st.sampled_from([":", "://"]),
+        st.text(max_size=20) | TEXTS,
+    )
 )
 def test_no_text_gives_anything_but_a_usage_error(text):
     try:

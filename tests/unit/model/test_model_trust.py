@@ -107,7 +107,9 @@ def test_an_rsa_exponent_that_signs_nothing_is_refused(exponent):
 
 def dsa_spki():
     p, q = modulus(2048), modulus(256)
-    return spki(tlv(0x30, tlv(6, bytes.fromhex("2a8648ce380401")), tlv(0x30, integer(p), integer(q), integer(2))), integer(5))
+    return spki(
+        tlv(0x30, tlv(6, bytes.fromhex("2a8648ce380401")), tlv(0x30, integer(p), integer(q), integer(2))), integer(5)
+    )
 
 
 def dh_spki(bits):
@@ -491,7 +493,11 @@ def test_a_root_has_caps():
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(10**19), 10**19) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**19), 10**19)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=10,
 )
@@ -513,7 +519,9 @@ LOG_MEMBERS = [
     ("logId",),
     ("logId", "keyId"),
 ]
-INSTANTS = st.datetimes().map(lambda t: t.isoformat() + "Z") | st.from_regex(r"[0-9]{4}-[0-9W-]{2,6}T[0-9:.+-]{2,14}Z?", fullmatch=True)
+INSTANTS = st.datetimes().map(lambda t: t.isoformat() + "Z") | st.from_regex(
+    r"[0-9]{4}-[0-9W-]{2,6}T[0-9:.+-]{2,14}Z?", fullmatch=True
+)
 
 
 @settings(deadline=None)

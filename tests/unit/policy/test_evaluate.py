@@ -449,14 +449,14 @@ def read_note(item: Attachment) -> UntrustedNote:
     return UntrustedNote(text=(item.data or b"").decode())
 
 
-def prove_note(
-    untrusted: UntrustedNote, trust: Trust, digests: tuple[Digest, ...], now_s: float
-) -> VerifiedSignature:
+def prove_note(untrusted: UntrustedNote, trust: Trust, digests: tuple[Digest, ...], now_s: float) -> VerifiedSignature:
     assert isinstance(trust, KeyTrust)
     assert now_s == NOW_S
     for key in trust.keys:
         if untrusted.text == key.fingerprint:
-            return VerifiedSignature(format="toy", key=key.fingerprint, digest=digests[0], docker_reference="toy.example/x")
+            return VerifiedSignature(
+                format="toy", key=key.fingerprint, digest=digests[0], docker_reference="toy.example/x"
+            )
     raise BadSignatureError(f"{untrusted.text!r} is no trusted note")
 
 
@@ -470,7 +470,8 @@ def note(by):
 def toy(*requirements, formats=(TOY,)):
     return Ready(
         requirements=tuple(
-            ReadyRequirement(requirement=item, trust=KeyTrust(keys=item.keys, log=LogIgnored())) for item in requirements
+            ReadyRequirement(requirement=item, trust=KeyTrust(keys=item.keys, log=LogIgnored()))
+            for item in requirements
         ),
         attachments=True,
         formats=formats,
@@ -479,7 +480,9 @@ def toy(*requirements, formats=(TOY,)):
 
 def toy_evidence(first=None, second=None, **more):
     answers = {FIRST: first, SECOND: second}
-    return replace(evidence(), answers={place: answer for place, answer in answers.items() if answer is not None}, **more)
+    return replace(
+        evidence(), answers={place: answer for place, answer in answers.items() if answer is not None}, **more
+    )
 
 
 def test_a_new_format_needs_neither_gather_nor_judge_changed():
@@ -516,7 +519,9 @@ def test_a_threshold_counts_over_places_and_formats():
     assert judge(toy(two), toy_evidence(found(note(ALICE)), found(note(ALICE)))).outcome is REJECTED
     assert judge(toy(two), toy_evidence(found(note(ALICE)), TIMED_OUT)).outcome is UNDETERMINED
     both = toy(two, formats=(*FORMATS, TOY))
-    everywhere = replace(evidence(found(good(ALICE))), answers={PLACE: found(good(ALICE)), FIRST: found(note(ALICE)), SECOND: ABSENT})
+    everywhere = replace(
+        evidence(found(good(ALICE))), answers={PLACE: found(good(ALICE)), FIRST: found(note(ALICE)), SECOND: ABSENT}
+    )
     assert judge(both, everywhere).outcome is REJECTED
     assert judge(both, everywhere.with_answers({SECOND: found(note(BOB))})).outcome is ACCEPTED
 
@@ -672,7 +677,16 @@ def test_all_of_three_values(values):
 @settings(deadline=None)
 @given(
     st.lists(st.sampled_from([AcceptAnything(), Reject(), keyed(), sigstore(BOB)]), max_size=3),
-    st.sampled_from([None, ABSENT, TIMED_OUT, found(), found(good(MALLORY)), found(attachment(b"", annotations={SIGNATURE: "QQ=="}))]),
+    st.sampled_from(
+        [
+            None,
+            ABSENT,
+            TIMED_OUT,
+            found(),
+            found(good(MALLORY)),
+            found(attachment(b"", annotations={SIGNATURE: "QQ=="})),
+        ]
+    ),
     st.booleans(),
     st.booleans(),
 )

@@ -75,7 +75,9 @@ def test_nothing_asked_stays_nothing():
     assert prepare((), read_key=Files(), trust_root=None, attachments=True).requirements == ()
 
 
-@pytest.mark.parametrize("requirement", [AcceptAnything(), Reject(), SignedBaseLayer(base_layer_identity=MatchRepository())])
+@pytest.mark.parametrize(
+    "requirement", [AcceptAnything(), Reject(), SignedBaseLayer(base_layer_identity=MatchRepository())]
+)
 def test_what_uses_no_key_reads_none(requirement):
     files = Files()
     assert trust_of(requirement, files=files) is None

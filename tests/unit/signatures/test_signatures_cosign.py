@@ -330,9 +330,7 @@ texts = st.none() | st.text(max_size=60)
 @settings(deadline=None)
 @given(st.binary(max_size=100), texts, texts, texts, st.sampled_from([UNLOGGED, LOGGED, BY_LOG_KEY]))
 def test_nothing_but_a_signature_error(payload, signature, log_entry, certificate, trust):
-    found = UntrustedCosignSignature(
-        payload=payload, signature=signature, log_entry=log_entry, certificate=certificate
-    )
+    found = UntrustedCosignSignature(payload=payload, signature=signature, log_entry=log_entry, certificate=certificate)
     with pytest.raises(SignatureError):
         prove(found, trust, DIGESTS)
 

@@ -188,7 +188,9 @@ def test_another_creator_is_refused(creator):
         parse(document(optional={"creator": creator}))
 
 
-@pytest.mark.parametrize("timestamp", ["0", "-1", "1458239713", "1e3", "1.0", "9223372036854775807", "-9223372036854775808"])
+@pytest.mark.parametrize(
+    "timestamp", ["0", "-1", "1458239713", "1e3", "1.0", "9223372036854775807", "-9223372036854775808"]
+)
 def test_a_timestamp_is_a_whole_number(timestamp):
     text = json.dumps(document(optional={"timestamp": 0})).replace('"timestamp": 0', f'"timestamp": {timestamp}')
     assert parse_payload(text.encode()).optional["timestamp"] == json.loads(timestamp)
@@ -196,7 +198,19 @@ def test_a_timestamp_is_a_whole_number(timestamp):
 
 @pytest.mark.parametrize(
     "timestamp",
-    ["1.5", "1e-1", "true", "null", '"1"', "[]", "{}", "1e300", "-1e300", "9223372036854775808", "-9223372036854775809"],
+    [
+        "1.5",
+        "1e-1",
+        "true",
+        "null",
+        '"1"',
+        "[]",
+        "{}",
+        "1e300",
+        "-1e300",
+        "9223372036854775808",
+        "-9223372036854775809",
+    ],
 )
 def test_another_timestamp_is_refused(timestamp):
     """As containers/image: a number that is not exactly an int64 is none."""
@@ -255,7 +269,11 @@ def test_size_has_a_cap():
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(10**19), 10**19) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**19), 10**19)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=10,
 )

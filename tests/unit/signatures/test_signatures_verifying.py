@@ -119,7 +119,9 @@ def test_der_is_read_strictly(kind):
         "third integer": tlv(0x30, body, integer(1)),
         "only r": tlv(0x30, integer(r)),
         "BER long length": b"\x30\x82" + len(body).to_bytes(2, "big") + body,
-        "BER long length of r": tlv(0x30, b"\x02\x82" + width.to_bytes(2, "big") + r.to_bytes(width, "big"), integer(s)),
+        "BER long length of r": tlv(
+            0x30, b"\x02\x82" + width.to_bytes(2, "big") + r.to_bytes(width, "big"), integer(s)
+        ),
         "BER indefinite length": b"\x30\x80" + body + b"\0\0",
         "padded r": tlv(0x30, raw_integer(b"\0\0" + r.to_bytes(width, "big")), integer(s)),
         "padded s": tlv(0x30, integer(r), raw_integer(b"\0\0" + s.to_bytes(s.bit_length() // 8 + 1, "big"))),
