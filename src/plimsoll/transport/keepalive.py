@@ -47,6 +47,7 @@ class KeptAlive:
         self._monotonic = monotonic
         self._idle: dict[_Way, list[_Connection]] = {}
         self._contexts: dict[bool, ssl.SSLContext] = {}
+        self._is_closed = False
 
     async def get(
         self, base: str, request: Request, authorization: str | None, *, context: Context, limit: int
@@ -82,7 +83,7 @@ class KeptAlive:
         return None
 
     def _give(self, way: _Way, connection: _Connection) -> None:
-        if not connection.is_usable:
+        if self._is_closed or not connection.is_usable:
             connection.abort()
             return
         connection.idle_since = self._monotonic()
@@ -104,7 +105,7 @@ class KeptAlive:
             ) from error
         except ssl.SSLError as error:
             raise UnreachableError(f"{asked}: no TLS connection: {error.reason or type(error).__name__}") from error
-        except (OSError, UnicodeError) as error:  # UnicodeError: a host that IDNA cannot write
+        except (OSError, ValueError, OverflowError) as error:  # a host that IDNA cannot write, a port past 65535
             why = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
             raise UnreachableError(f"{asked}: no connection: {why}") from error
         return connection
@@ -122,7 +123,8 @@ class KeptAlive:
         return made
 
     def aclose(self) -> None:
-        """Close all connections."""
+        """Close all connections; one that an answer is still awaited on is closed after it."""
+        self._is_closed = True
         for idle in self._idle.values():
             for connection in idle:
                 connection.abort()
@@ -174,6 +176,9 @@ class _Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
 
+    def eof_received(self) -> None:
+        self.is_usable = False  # it is about to be lost: a request sent before then would be, too
+
     def connection_lost(self, exc: Exception | None) -> None:
         self.is_usable = False
         if self._ended:
@@ -189,16 +194,16 @@ class _Connection(asyncio.Protocol):
         if self._ended:
             self.abort()  # nothing was asked: no later answer may be taken from such a connection
             return
+        self._unread_bytes += len(data)
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserError:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self.is_usable = False
             self._tell(UnreachableError("the answer is no HTTP that can be read"))
             return
-        if not self._headed:
-            self._head_bytes += len(data)
-            if self._head_bytes > limits.REPLY_HEAD_BYTES:
-                self._tell(UnreachableError("the answer's head is too long"))
+        if self._unread_bytes > limits.REPLY_HEAD_BYTES:
+            # Nor may trailers or a chunk's extensions go on for ever.
+            self._tell(UnreachableError("the answer's head, or what stands between its body's parts, is too long"))
 
     # --- httptools ---
 
@@ -207,16 +212,25 @@ class _Connection(asyncio.Protocol):
             self.is_usable = False  # a second answer behind the one that was asked for
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if len(self._fields) >= limits.REPLY_FIELDS or len(value) > limits.HEADER_BYTES:
+        if self._ended or self._headed:
+            return  # a trailer is never taken for a header field (RFC 9110 section 6.5.1)
+        if len(self._fields) >= limits.REPLY_FIELDS or len(name) + len(value) > limits.HEADER_BYTES:
             self._tell(UnreachableError("the answer has too many header fields, or too long ones"))
-        elif not self._ended:
-            self._fields.append((name.decode("utf-8", "surrogateescape"), value.decode("utf-8", "surrogateescape")))
+            return
+        value = value.rstrip(b" \t")  # llhttp strips what stands before a value only (RFC 9112 section 5.1)
+        self._fields.append((name.decode("utf-8", "surrogateescape"), value.decode("utf-8", "surrogateescape")))
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
-        if status < 200 or self._ended:
+        if self._ended:
+            return
+        if status < 200:
+            if status < 100 or status == 101:
+                # No status at all, or another protocol from here on, which nobody asked for.
+                self._tell(UnreachableError(f"the answer has the status {status}"))
             return
         self._headed = True
+        self._unread_bytes = 0
         self._status = status
         fields = {name.lower(): value for name, value in self._fields}
         self._stated = int(fields["content-length"]) if "content-length" in fields else None
@@ -231,9 +245,10 @@ class _Connection(asyncio.Protocol):
     def on_body(self, body: bytes) -> None:
         if self._ended or not self._headed:
             return
-        room = self._limit - self._body_bytes
-        self._body_bytes += len(body)
-        self._parts.append(body if len(body) <= room else body[:room])
+        room = self._limit - len(self._body)
+        self._unread_bytes = 0
+        # One buffer: a list of a body's chunks, each of two bytes, would be thirty times as large as the body.
+        self._body += body if len(body) <= room else body[:room]
         if len(body) <= room:
             return
         self.is_usable = False
@@ -242,10 +257,12 @@ class _Connection(asyncio.Protocol):
         self._tell(_Stage.WHOLE if enough else LimitExceededError(f"has more than {self._limit} bytes"))
 
     def on_message_complete(self) -> None:
-        if self._parser.get_status_code() < 200:
+        if self._ended:
+            return
+        if not self._headed:
             # An interim answer (100, 103): the one that was asked for follows (RFC 9110 section 15.2).
             self._fields.clear()
-        elif not self._ended:
+        else:
             self.is_usable = self.is_usable and self._parser.should_keep_alive()
             self._tell(_Stage.WHOLE)
 
@@ -255,6 +272,8 @@ class _Connection(asyncio.Protocol):
         """Send ``message`` and read its answer; the caller aborts the connection if this raises."""
         assert self._transport is not None
         self._begin(limit)
+        if not self.is_usable:
+            raise UnreachableError(f"{asked}: the connection was closed before anything was asked")
         self._transport.write(message)
         taken = 0
         try:
@@ -264,7 +283,7 @@ class _Connection(asyncio.Protocol):
         finally:
             budget.give(taken)
         return Reply(
-            status=self._status, headers=CIMultiDictProxy(CIMultiDict(self._fields)), body=b"".join(self._parts)
+            status=self._status, headers=CIMultiDictProxy(CIMultiDict(self._fields)), body=bytes(self._body)
         )
 
     def _begin(self, limit: int) -> None:
@@ -272,9 +291,9 @@ class _Connection(asyncio.Protocol):
         self._limit = limit
         self._status = 0
         self._stated = None
-        self._head_bytes = self._body_bytes = 0
+        self._unread_bytes = 0
         self._fields: list[tuple[str, str]] = []
-        self._parts: list[bytes] = []
+        self._body = bytearray()
         self._headed = self._ended = self._is_delimited = self._paused = False
         self._outcome: _Stage | Exception | None = None
         self._waiter: asyncio.Future[None] | None = None

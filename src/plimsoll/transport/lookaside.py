@@ -7,22 +7,26 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from typing import Final
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from plimsoll import limits
-from plimsoll.errors import ConfigError, LimitExceededError
+from plimsoll.errors import ConfigError, ContentError, LimitExceededError, NotFoundError
 from plimsoll.model.digest import Digest
 from plimsoll.transport.base import Meter
 from plimsoll.transport.http import HttpClient
 from plimsoll.transport.numbered import read_numbered
-from plimsoll.transport.stores import open_regular, read_at, resolve, wrapped
+from plimsoll.transport.stores import read_at, wrapped
 from plimsoll.wire import Request, refusal
 
 _HOST: Final = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?", re.ASCII)
 """HOST[:PORT]. A user and a password before it are refused: containers/image would send them."""
 _QUERY: Final = "%!$&'()*+,;=:@/?-._~"
 """What stays as it is in a query (RFC 3986), which some stores want and which may be a secret: no message shows it."""
+_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_FILE: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+"""O_NONBLOCK: opening a named pipe would wait for its writer for ever."""
 _LOCAL: Final = frozenset({"", "localhost"})
 """The hosts of a file URL that mean this machine (RFC 8089); containers/image passes over any other."""
 
@@ -38,7 +42,7 @@ async def read_lookaside(
     url = _parse(base, path)
     folder = f"{unquote(url.path).rstrip('/')}/{path}@{digest.algorithm}={digest.hex}"
     if url.scheme == "file":
-        return await read_numbered(lambda at: _read_file(f"{folder}/signature-{at}", meter))
+        return await _read_folder(folder, meter)
     return await read_numbered(lambda at: _read_url(client, meter, url, f"{folder}/signature-{at}"))
 
 
@@ -63,16 +67,41 @@ def _parse(base: str, path: str) -> SplitResult:
             )
 
 
-async def _read_file(path: str, meter: Meter) -> bytes:
-    handle, found = open_regular(resolve(path))
+async def _read_folder(path: str, meter: Meter) -> tuple[bytes, ...]:
+    """The signatures in a folder of the user's own: opened once, symbolic links in it are followed."""
     try:
+        folder = os.open(path, _FOLDER)
+    except OSError as error:
+        fault = wrapped(error, path)
+        if isinstance(fault, NotFoundError):
+            return ()
+        raise fault from error
+
+    async def read(at: int) -> bytes:
+        return _read_file(folder, f"signature-{at}", path, meter)
+
+    try:
+        return await read_numbered(read)
+    finally:
+        os.close(folder)
+
+
+def _read_file(folder: int, name: str, path: str, meter: Meter) -> bytes:
+    try:
+        handle = os.open(name, _FILE, dir_fd=folder)
+    except OSError as error:
+        raise wrapped(error, f"{path}/{name}") from error
+    try:
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode):
+            raise ContentError(f"{path}/{name} is no regular file")
         data = read_at(handle, 0, limits.PAYLOAD_BYTES + 1, expected=min(found.st_size, limits.PAYLOAD_BYTES))
     except OSError as error:
-        raise wrapped(error, path) from error
+        raise wrapped(error, f"{path}/{name}") from error
     finally:
         os.close(handle)
     if len(data) > limits.PAYLOAD_BYTES:
-        raise LimitExceededError(f"{path} has more than {limits.PAYLOAD_BYTES} bytes")
+        raise LimitExceededError(f"{path}/{name} has more than {limits.PAYLOAD_BYTES} bytes")
     meter.bytes += len(data)
     return data
 
