@@ -27,6 +27,8 @@ from plimsoll.report.escape import printable
 from plimsoll.report.exit_codes import INTERRUPTED, USAGE, exit_code
 from plimsoll.report.summary import Summary
 
+TICK_S: Final = 0.5
+"""How often progress is thought of while nothing happens."""
 WINDOW: Final = 1024
 """Verdicts kept back for their turn in ordered output; a record is about a kilobyte."""
 
@@ -126,6 +128,7 @@ class _Run:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGINT, self._interrupt, task)
         loop.add_signal_handler(signal.SIGTERM, self._interrupt, task)
+        self._tick(loop, progress)
         try:
             async with aclosing(self._verdicts(verifier, ordered=printer.ordered)) as verdicts:
                 async for verdict in verdicts:
@@ -135,9 +138,15 @@ class _Run:
         except asyncio.CancelledError:
             self._resume(task)
         finally:
+            self._next_tick.cancel()
             progress.close()
             loop.remove_signal_handler(signal.SIGINT)
             loop.remove_signal_handler(signal.SIGTERM)
+
+    def _tick(self, loop: asyncio.AbstractEventLoop, progress: Progress) -> None:
+        """Tell where the run is also while no verdict falls: a stalled run must not look like a dead one."""
+        progress.update(self._summary)
+        self._next_tick = loop.call_later(TICK_S, self._tick, loop, progress)
 
     def _interrupt(self, task: asyncio.Task[object]) -> None:
         self._interrupted = True

@@ -1,11 +1,14 @@
 import io
+import socket
 
 import pytest
 
 from plimsoll.cli import progress as progress_module
 from plimsoll.cli.formats import FORMATS
+from plimsoll.cli.main import main
 from plimsoll.cli.progress import BAR_EVERY_S, PLAIN_EVERY_S, Progress
 from plimsoll.report.summary import Summary
+from plimsoll.signatures.signing import signing_key_from_seed
 
 
 class Terminal(io.StringIO):
@@ -59,3 +62,16 @@ def test_none_says_nothing_and_a_short_run_needs_no_word(monkeypatch, clock):
 
 def test_the_formats_and_their_order():
     assert {name: made.ordered for name, made in FORMATS.items()} == {"text": True, "json": True, "jsonl": False}
+
+
+def test_a_run_that_stalls_still_tells_where_it_is(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr("plimsoll.cli.progress.PLAIN_EVERY_S", 0.02)
+    monkeypatch.setattr("plimsoll.cli.verify_run.TICK_S", 0.02)
+    key = tmp_path / "key.pub"
+    key.write_bytes(signing_key_from_seed(bytes(48)).public_pem)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        options = ["--insecure-ignore-tlog", "--timeout", "300ms", "--retry-times", "0", "--progress", "plain"]
+        code = main(["verify", "--key", str(key), *options, f"docker://{address}/app:v1"])
+    assert code == 4
+    assert "0/1 images" in capsys.readouterr().err
