@@ -26,6 +26,7 @@ from plimsoll.errors import (
     UntrustedHostError,
 )
 from plimsoll.transport.budget import ByteBudget
+from plimsoll.transport.dialing import Dialer
 from plimsoll.wire import Reply, Request
 
 IDLE_S: Final = 15.0
@@ -47,6 +48,7 @@ class KeptAlive:
         self._monotonic = monotonic
         self._idle: dict[_Way, list[_Connection]] = {}
         self._contexts: dict[bool, ssl.SSLContext] = {}
+        self._dialer = Dialer(monotonic=monotonic)
         self._is_closed = False
 
     async def get(
@@ -96,7 +98,10 @@ class KeptAlive:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._timeout_s):
-                _, connection = await loop.create_connection(_Connection, host, port, ssl=tls)
+                dialed = await self._dialer.dial(host, port)
+                _, connection = await loop.create_connection(
+                    _Connection, sock=dialed, ssl=tls, server_hostname=host if tls else None
+                )
         except TimeoutError as error:
             raise ConnectTimeoutError(f"{asked}: no connection in time") from error
         except ssl.SSLCertVerificationError as error:
@@ -282,9 +287,7 @@ class _Connection(asyncio.Protocol):
                 self._resume()
         finally:
             budget.give(taken)
-        return Reply(
-            status=self._status, headers=CIMultiDictProxy(CIMultiDict(self._fields)), body=bytes(self._body)
-        )
+        return Reply(status=self._status, headers=CIMultiDictProxy(CIMultiDict(self._fields)), body=bytes(self._body))
 
     def _begin(self, limit: int) -> None:
         self._parser = httptools.HttpResponseParser(self)
