@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from types import ModuleType
 from typing import Final, Protocol, cast
 
 from plimsoll.cli.arguments import Parser
@@ -13,6 +14,7 @@ from plimsoll.errors import PlimsollError, UsageError
 
 COMMANDS: Final = {
     "verify": "judge images: may they be run, and why (not)",
+    "policy": "lint a policy.json; explain one image's verdict",
     "digest": "print the SHA-256 of files, hashed in interleaved lanes",
     "demo": "verify a few hundred images, good and forged, in an embedded registry",
     "serve": "serve a folder of OCI layouts as a registry",
@@ -57,11 +59,25 @@ def _dispatch(words: list[str]) -> int:
         return _without_command(leading)
     if name not in COMMANDS:
         raise UsageError(f"unknown command {name!r}; try plimsoll --help")
-    module = cast("Command", import_module(f"plimsoll.cli.{name}"))
-    parser = Parser(prog=f"plimsoll {name}", description=COMMANDS[name], usage=getattr(module, "USAGE", None))
+    module = import_module(f"plimsoll.cli.{name}")
+    actions: dict[str, str] = getattr(module, "ACTIONS", {})
+    if not actions:
+        return _run(module, [*leading, *rest], name=name, description=COMMANDS[name])
+    before, action, after = _split(rest)
+    if action is None:
+        return _without_action(name, before, actions)
+    if action not in actions:
+        raise UsageError(f"plimsoll {name} has no {action!r}; try plimsoll {name} --help")
+    module = import_module(f"plimsoll.cli.{name}_{action}")
+    return _run(module, [*leading, *before, *after], name=f"{name} {action}", description=actions[action])
+
+
+def _run(found: ModuleType, words: list[str], *, name: str, description: str) -> int:
+    module = cast("Command", found)
+    parser = Parser(prog=f"plimsoll {name}", description=description, usage=getattr(module, "USAGE", None))
     module.add_arguments(parser)
     try:
-        arguments = parser.read([*leading, *rest])
+        arguments = parser.read(words)
     except UsageError as error:
         raise UsageError(f"{error}; try plimsoll {name} --help") from None
     except SystemExit as leave:  # --help
@@ -84,6 +100,16 @@ def _without_command(leading: list[str]) -> int:
     if any(word in ("-v", "--version") for word in leading):
         return import_module("plimsoll.cli.version").run(None)  # type: ignore[no-any-return]  # as Command.run
     raise UsageError("no command is given; try plimsoll --help")
+
+
+def _without_action(name: str, leading: list[str], actions: dict[str, str]) -> int:
+    if not any(word in ("-h", "--help") for word in leading):
+        raise UsageError(f"plimsoll {name} needs to know what: {', '.join(actions)}")
+    lines = [f"  {action:<9} {what}\n" for action, what in actions.items()]
+    sys.stdout.write(
+        f"usage: plimsoll {name} ACTION [OPTIONS]\n\n{''.join(lines)}\nplimsoll {name} ACTION --help tells more.\n"
+    )
+    return 0
 
 
 def _unprinted(error: OSError) -> int:

@@ -47,7 +47,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_boolean("--all-tags", help="each IMAGE names a repository: verify all its tags")
     parser.add_argument("--tags", action="append", default=[], metavar="GLOB", help="of these only the tags that match")
     add_trust_arguments(parser)
-    _add_access_arguments(parser)
+    add_access_arguments(parser)
     parser.add_argument(
         "--layers", choices=_LAYERS, default="none", help="digest: fetch and hash every blob too (none)"
     )
@@ -83,7 +83,8 @@ def add_arguments(parser: Parser) -> None:
     parser.add_boolean("--debug", help="log to stderr")
 
 
-def _add_access_arguments(parser: Parser) -> None:
+def add_access_arguments(parser: Parser) -> None:
+    """The options that say how registries are reached."""
     parser.add_argument("--registries-conf", metavar="FILE", help="mirrors, rewritten, blocked and insecure registries")
     parser.add_argument(
         "--authfile", default=os.environ.get("REGISTRY_AUTH_FILE"), metavar="FILE", help="credentials (auth.json)"
@@ -102,7 +103,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Verify what the arguments name; returns the exit code."""
     from plimsoll.cli.verify_run import Order, run_order  # noqa: PLC0415  # asyncio and aiohttp: only for a real run
 
-    _configure_logging(debug=arguments.debug)
+    configure_logging(debug=arguments.debug)
     with ExitStack() as files:
         _check_images(arguments)
         policy, root = trust_of(arguments)
@@ -111,7 +112,7 @@ def run(arguments: argparse.Namespace) -> int:
             Order(
                 policy=policy,
                 trust=root,
-                settings=_settings(arguments),
+                settings=settings_of(arguments),
                 images=tuple(arguments.images),
                 lists=lists,
                 all_tags=arguments.all_tags,
@@ -137,7 +138,8 @@ class _EscapingFormatter(logging.Formatter):
         return "\n".join([printable(line) for line in super().formatException(ei).splitlines()])
 
 
-def _configure_logging(*, debug: bool) -> None:
+def configure_logging(*, debug: bool) -> None:
+    """Send what plimsoll logs to stderr, escaped."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_EscapingFormatter("%(levelname)s %(name)s: %(message)s"))
     logger = logging.getLogger("plimsoll")
@@ -155,10 +157,11 @@ def _check_images(arguments: argparse.Namespace) -> None:
         if arguments.all_tags:
             parse_repository(image)
         else:
-            _check_ambiguity(image)
+            check_image(image)
 
 
-def _check_ambiguity(image: str) -> None:
+def check_image(image: str) -> None:
+    """Refuse what is no reference, or a layout that could be meant in two ways; raises InvalidReferenceError."""
     from plimsoll.transport.oci_layout import refuse_ambiguous  # noqa: PLC0415  # as in run
 
     reference = parse_reference(image)
@@ -174,7 +177,8 @@ def _open_list(path: str) -> BinaryIO:
         raise ConfigError(f"--from {path}: {error.strerror}") from error
 
 
-def _settings(arguments: argparse.Namespace) -> Settings:
+def settings_of(arguments: argparse.Namespace) -> Settings:
+    """How to go about it; raises UsageError for ``--creds`` that are none."""
     return Settings(
         concurrency=arguments.concurrency,
         layers=Layers(arguments.layers),

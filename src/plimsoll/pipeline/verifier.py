@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -30,7 +31,7 @@ from plimsoll.pipeline.layers import BlobHasher, hash_batch
 from plimsoll.pipeline.platforms import PlatformChoice
 from plimsoll.pipeline.policies import Policy
 from plimsoll.pipeline.requirements_at import RequirementsAt
-from plimsoll.pipeline.verify import Bench, verify_reference
+from plimsoll.pipeline.verify import Bench, Watch, verify_reference
 from plimsoll.transport.base import Meter
 from plimsoll.transport.opening import Transports
 
@@ -111,9 +112,12 @@ class Verifier:
             if threads is not None:
                 threads.shutdown(wait=True, cancel_futures=True)
 
-    async def verify(self, image: str | Entry, *, position: int = 0) -> Verdict:
-        """The verdict for one image; a text that is no reference is an undetermined verdict."""
-        bench = self._entered()
+    async def verify(self, image: str | Entry, *, position: int = 0, watch: Watch | None = None) -> Verdict:
+        """The verdict for one image; a text that is no reference is an undetermined verdict.
+
+        ``watch`` is told what each manifest was judged by, as ``plimsoll policy explain`` shows it.
+        """
+        bench = self._entered() if watch is None else replace(self._entered(), watch=watch)
         entry = read_entry(image) if isinstance(image, str) else image
         if isinstance(entry, Unread):
             return _unread(entry, position=position)

@@ -36,6 +36,10 @@ ReadyFor = Callable[[Location, DockerReference | None], Ready]
 """Where an image lies, and its name where its bytes come from -> the requirements that apply there, keys read."""
 
 
+Watch = Callable[[Ready, Evidence], None]
+"""Is told by what, and on which evidence, each manifest was judged at last."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
     """What verifying an image works with: made once a run, shared by all images of it."""
@@ -48,6 +52,7 @@ class Bench:
     platform: PlatformChoice | None
     now: Callable[[], float]
     monotonic: Callable[[], float]
+    watch: Watch | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -177,6 +182,8 @@ async def _take_turns(seen: _Examination, source: Source, raw: RawManifest, pin:
     found = judge(seen.ready, evidence)
     for _ in range(TURNS):
         if isinstance(found, Judgement):
+            if seen.bench.watch is not None:
+                seen.bench.watch(seen.ready, evidence)
             return found
         evidence = evidence.with_answers(await gather(source, found))
         found = await seen.bench.judges.submit((seen.ready, evidence))

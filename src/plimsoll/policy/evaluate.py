@@ -41,7 +41,7 @@ def judge(ready: Ready, evidence: Evidence) -> Judgement | Needs:
         return _reject(
             "policy-reject", f"--require-signed: no requirement of {ready.scope or 'the policy'} verifies a signature"
         )
-    findings = [_assess(item, ready, evidence) for item in ready.requirements]
+    findings = [assess(item, ready, evidence) for item in ready.requirements]
     decided = [finding for finding in findings if isinstance(finding, Judgement)]
     if not any(finding.outcome is Outcome.REJECTED for finding in decided):
         needs = [finding for finding in findings if isinstance(finding, Needs)]
@@ -68,7 +68,8 @@ def _reject(code: str, message: str) -> Judgement:
     return Judgement(outcome=Outcome.REJECTED, reasons=(Reason(code=code, message=message),))
 
 
-def _assess(item: ReadyRequirement, ready: Ready, evidence: Evidence) -> Judgement | Needs:
+def assess(item: ReadyRequirement, ready: Ready, evidence: Evidence) -> Judgement | Needs:
+    """Judge one manifest by one requirement alone, whatever else its list asks for."""
     match item.requirement:
         case AcceptAnything():
             return _ACCEPTED

@@ -25,8 +25,8 @@ def verdict_record(verdict: Verdict) -> Record:
         "position": verdict.position,
         "judged": verdict.judged,
         "verdict": verdict.outcome.value,
-        "reasons": [_reason(reason) for reason in verdict.reasons],
-        "signatures": [_signature(signature) for signature in verdict.signatures],
+        "reasons": [reason_record(reason) for reason in verdict.reasons],
+        "signatures": [signature_record(signature) for signature in verdict.signatures],
         "requests": verdict.requests,
         "bytes": verdict.bytes,
         "seconds": round(verdict.seconds, 6),
@@ -69,14 +69,16 @@ def _bounded(text: str, *, limit: int = limits.TEXT_CHARS) -> str:
     return text if len(text) <= limit else f"{text[:limit]}... ({len(text)} characters)"
 
 
-def _reason(reason: Reason) -> Record:
+def reason_record(reason: Reason) -> Record:
+    """One reason."""
     return {"code": reason.code, "message": _bounded(reason.message)}
 
 
-def _signature(signature: SignatureRecord) -> Record:
+def signature_record(signature: SignatureRecord) -> Record:
+    """One signature that was tried."""
     record: Record = {"format": signature.format, "key": signature.key, "verified": signature.verified}
     if signature.reason is not None:
-        record["reason"] = _reason(signature.reason)
+        record["reason"] = reason_record(signature.reason)
     return record
 
 
@@ -85,6 +87,6 @@ def _instance(instance: Instance) -> Record:
         "digest": str(instance.digest),
         "platform": _bounded(instance.platform),
         "verdict": instance.judgement.outcome.value,
-        "reasons": [_reason(reason) for reason in instance.judgement.reasons],
-        "signatures": [_signature(signature) for signature in instance.judgement.signatures],
+        "reasons": [reason_record(reason) for reason in instance.judgement.reasons],
+        "signatures": [signature_record(signature) for signature in instance.judgement.signatures],
     }

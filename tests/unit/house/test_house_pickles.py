@@ -22,6 +22,7 @@ from plimsoll.model import (
     descriptor,
     digest,
     evidence,
+    explanation,
     location,
     manifest,
     reference,
@@ -110,6 +111,11 @@ def a_verdict():
 
 
 # Callables, because keys take time to make and not every run needs them.
+FINDING = explanation.RequirementFinding(place="default[0]", kind="reject", judgement=JUDGEMENT)
+JUDGED = explanation.JudgedManifest(digest=SHA256, attachments=True, store=None, findings=(FINDING,))
+CONFIGURATION = explanation.ConfigurationFile(role="policy", path="/p.json")
+
+
 SAMPLES = {
     descriptor.Descriptor: lambda: [BLOB],
     descriptor.Platform: lambda: [PLATFORM, descriptor.Platform()],
@@ -128,6 +134,23 @@ SAMPLES = {
             now_s=1.25,
             answers={PLACE: evidence.Failed(reason=REASON)},
         )
+    ],
+    explanation.ConfigurationFile: lambda: [CONFIGURATION],
+    explanation.Explanation: lambda: [
+        explanation.Explanation(
+            verdict=a_verdict(),
+            policy="sha256:00",
+            scope=None,
+            passed_over=("default",),
+            manifests=(JUDGED,),
+            contacted=("registry.example/app",),
+            files=(CONFIGURATION,),
+        )
+    ],
+    explanation.JudgedManifest: lambda: [JUDGED],
+    explanation.RequirementFinding: lambda: [
+        FINDING,
+        explanation.RequirementFinding(place="default[1]", kind="signedBy", judgement=None),
     ],
     evidence.Failed: lambda: [evidence.Failed(reason=REASON)],
     evidence.Found: lambda: [evidence.Found(attachments=(evidence.Attachment(descriptor=BLOB, data=b"one"),))],

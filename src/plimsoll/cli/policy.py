@@ -1,0 +1,11 @@
+"""``plimsoll policy``: questions about policies; its first word says which."""
+
+from __future__ import annotations
+
+from typing import Final
+
+ACTIONS: Final = {
+    "lint": "what is wrong with a policy.json, or hardly meant so",
+    "explain": "why one image gets its verdict: scope, requirements, signatures, files",
+}
+"""Action -> what it answers; each is the module ``policy_ACTION`` beside this one."""

@@ -1,0 +1,152 @@
+"""explain: the real verification of one image, watched, and told with all that led to its verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from plimsoll.config.auth_file import read_auth_files
+from plimsoll.config.registries_conf import RegistryIndex
+from plimsoll.config.registries_d import read_registries_d
+from plimsoll.config.registries_files import read_registries_conf
+from plimsoll.errors import PlimsollError
+from plimsoll.model.evidence import Evidence
+from plimsoll.model.explanation import ConfigurationFile, Explanation, JudgedManifest, RequirementFinding
+from plimsoll.model.location import Location, locate_docker
+from plimsoll.model.reference import DockerReference, Reference, parse_docker_reference
+from plimsoll.model.settings import Settings
+from plimsoll.model.verdict import Judgement, Verdict
+from plimsoll.pipeline.judging import internal_error
+from plimsoll.pipeline.policies import Policy
+from plimsoll.pipeline.verifier import Verifier
+from plimsoll.policy.evaluate import assess
+from plimsoll.policy.fields import member
+from plimsoll.policy.prepare import Ready
+from plimsoll.policy.requirements import (
+    AcceptAnything,
+    AdHocKeys,
+    Reject,
+    Requirement,
+    SignedBaseLayer,
+    SignedBy,
+    SigstoreSigned,
+)
+from plimsoll.policy.scope import select
+from plimsoll.transport.opening import locate
+
+_KINDS: Final[dict[type[Requirement], str]] = {
+    AcceptAnything: "insecureAcceptAnything",
+    AdHocKeys: "--key",
+    Reject: "reject",
+    SignedBaseLayer: "signedBaseLayer",
+    SignedBy: "signedBy",
+    SigstoreSigned: "sigstoreSigned",
+}
+
+
+async def explain(
+    verifier: Verifier, reference: Reference, *, policy: Policy, settings: Settings, environ: Mapping[str, str]
+) -> Explanation:
+    """Verify ``reference`` with an entered ``verifier`` of the same policy and settings; raises ConfigError."""
+    cases: list[tuple[Ready, Evidence]] = []
+    verdict = await verifier.verify(reference, watch=lambda ready, evidence: cases.append((ready, evidence)))
+    scope, passed_over = _scope(policy, reference)
+    contacted = _contacted(verdict, reference)
+    return Explanation(
+        verdict=verdict,
+        policy=policy.digest,
+        scope=scope,
+        passed_over=passed_over,
+        manifests=tuple([_manifest(ready, evidence) for ready, evidence in cases]),
+        contacted=contacted,
+        files=tuple(_files(policy, reference, settings=settings, environ=environ, contacted=contacted)),
+    )
+
+
+def _scope(policy: Policy, reference: Reference) -> tuple[str | None, tuple[str, ...]]:
+    if policy.document is None:
+        return "--key", ()
+    location = _location(reference)
+    if location is None:
+        return None, ()
+    selected = select(policy.document, location)
+    return selected.scope, selected.passed_over
+
+
+def _location(reference: Reference) -> Location | None:
+    try:
+        return locate(reference)
+    except PlimsollError:
+        return None  # there is no such path: the verdict says so, and no scope was ever chosen
+
+
+def _contacted(verdict: Verdict, reference: Reference) -> tuple[str, ...]:
+    if verdict.contacted or not isinstance(reference, DockerReference):
+        return verdict.contacted
+    return (reference.repository,) if verdict.requests else ()
+
+
+def _manifest(ready: Ready, evidence: Evidence) -> JudgedManifest:
+    return JudgedManifest(
+        digest=evidence.digests[-1],
+        attachments=ready.attachments,
+        store=None if ready.store is None else ready.store.partition("?")[0],  # a query may be a secret
+        findings=tuple(_finding_list(ready, evidence)),
+    )
+
+
+def _finding_list(ready: Ready, evidence: Evidence) -> Iterator[RequirementFinding]:
+    for at, item in enumerate(ready.requirements):
+        try:
+            found = assess(item, ready, evidence)
+        except Exception as error:  # noqa: BLE001  # as in judging: a fault of ours is shown as one, and hides no other
+            found = internal_error(error, image=evidence.image)
+        yield RequirementFinding(
+            place=item.requirement.where or f"{ready.scope}[{at}]",
+            kind=_KINDS[type(item.requirement)],
+            judgement=found if isinstance(found, Judgement) else None,
+        )
+
+
+def _files(
+    policy: Policy,
+    reference: Reference,
+    *,
+    settings: Settings,
+    environ: Mapping[str, str],
+    contacted: tuple[str, ...],
+) -> Iterator[ConfigurationFile]:
+    """The files that said something about this image; one that was read and is silent about it is not among them."""
+    if policy.document is not None:
+        yield ConfigurationFile(role="policy", path=policy.document.origin)
+    if not isinstance(reference, DockerReference):
+        return
+    if policy.document is not None:
+        yield from _registries_d(_physical(reference, contacted), settings, environ)
+    conf = read_registries_conf(settings.registries_conf, environ)
+    registry = RegistryIndex(conf.registries).find(reference.repository)
+    if registry is not None:
+        yield ConfigurationFile(role="registries.conf", path=registry.origin, place=f"prefix {registry.prefix}")
+    names = [parse_docker_reference(name) for name in contacted]
+    for file in read_auth_files(authfile=settings.authfile, environ=environ).files:
+        if any(file.find(name.domain, name.path) is not None for name in names):
+            yield ConfigurationFile(role="credentials", path=file.origin)
+
+
+def _physical(reference: DockerReference, contacted: tuple[str, ...]) -> DockerReference:
+    """The name that registries.d is asked for: that of the repository which had the image."""
+    if not contacted:
+        return reference
+    return parse_docker_reference(contacted[-1] + reference.identity[len(reference.repository) :])
+
+
+def _registries_d(
+    physical: DockerReference, settings: Settings, environ: Mapping[str, str]
+) -> Iterator[ConfigurationFile]:
+    found = read_registries_d(settings.registries_d, environ)
+    location = locate_docker(physical)
+    for scope in (location.identity, *location.parents):
+        if scope in found.docker:
+            yield ConfigurationFile(role="registries.d", path=found.docker[scope].origin, place=member("docker", scope))
+    if found.default is not None:
+        yield ConfigurationFile(role="registries.d", path=found.default.origin, place="default-docker")
