@@ -12,6 +12,7 @@
     │   └── UnreadableKeyError
     ├── TransportError              the way there (a verdict becomes UNDETERMINED)
     │   ├── UnreachableError
+    │   │   ├── NotConnectedError
     │   │   └── UntrustedHostError
     │   ├── RequestTimeoutError
     │   │   └── ConnectTimeoutError
@@ -116,6 +117,10 @@ class UnreachableError(TransportError):
 
     code = "unreachable"
     temporary = True
+
+
+class NotConnectedError(UnreachableError):
+    """No connection, or no TLS on it: no request was sent."""
 
 
 class UntrustedHostError(UnreachableError):

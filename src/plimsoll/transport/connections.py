@@ -20,6 +20,7 @@ from plimsoll.errors import (
     ConnectTimeoutError,
     ContentError,
     LimitExceededError,
+    NotConnectedError,
     RequestTimeoutError,
     TransportError,
     UnreachableError,
@@ -81,7 +82,7 @@ def _unconnected(error: aiohttp.ClientConnectorError, asked: str) -> Unreachable
     if isinstance(error, aiohttp.ClientProxyConnectionError):
         how = "connection to the proxy"
     why = error.os_error.strerror or str(error.os_error) or "it was closed"
-    return UnreachableError(f"{asked}: no {how}: {why}")
+    return NotConnectedError(f"{asked}: no {how}: {why}")
 
 
 _FAILURES: Final = (aiohttp.ClientError, OSError, TimeoutError)

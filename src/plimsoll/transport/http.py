@@ -15,6 +15,7 @@ from typing import Final
 from plimsoll import limits
 from plimsoll.errors import (
     ConnectTimeoutError,
+    NotConnectedError,
     RegistryError,
     RequestTimeoutError,
     TransportError,
@@ -293,6 +294,8 @@ class HttpClient:
         except UntrustedHostError:
             raise
         except (UnreachableError, ConnectTimeoutError) as error:
+            if isinstance(error, NotConnectedError | ConnectTimeoutError):
+                meter.requests -= 1  # no TLS was spoken, so no request went out
             over_tls = error
         else:
             host.decide("https")
