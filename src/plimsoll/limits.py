@@ -158,7 +158,7 @@ REPOSITORY_CHARS: Final = 255
 TEXT_CHARS: Final = 1024
 """A string from outside in a message or report."""
 REASONS: Final = 16
-"""Reasons in one verdict; the rest are counted."""
+"""Reasons in one verdict; the decisive ones come first, the rest are left out."""
 
 # --- OpenPGP ------------------------------------------------------------------------------------------------------
 OPENPGP_MESSAGE_BYTES: Final = 256 * KIB

@@ -147,9 +147,9 @@ def _manifest(fields: ManifestFields, kind: str) -> Manifest:
         raise LimitExceededError(f"a manifest of {len(fields.layers)} layers: at most {limits.LAYERS}")
     return Manifest(
         media_type=kind,
-        config=_descriptor(fields.config, "config"),
-        layers=tuple([_descriptor(layer, f"layers[{at}]") for at, layer in enumerate(fields.layers)]),
-        subject=_descriptor(fields.subject, "subject") if fields.subject is not None else None,
+        config=read_descriptor(fields.config, "config"),
+        layers=tuple([read_descriptor(layer, f"layers[{at}]") for at, layer in enumerate(fields.layers)]),
+        subject=read_descriptor(fields.subject, "subject") if fields.subject is not None else None,
         artifact_type=fields.artifact_type,
         annotations=fields.annotations or _NO_ANNOTATIONS,
     )
@@ -163,14 +163,15 @@ def _index(fields: ManifestFields, kind: str) -> Index:
         raise LimitExceededError(f"an index of {len(fields.manifests)} manifests: at most {limits.INDEX_CHILDREN}")
     return Index(
         media_type=kind,
-        manifests=tuple([_descriptor(child, f"manifests[{at}]") for at, child in enumerate(fields.manifests)]),
-        subject=_descriptor(fields.subject, "subject") if fields.subject is not None else None,
+        manifests=tuple([read_descriptor(child, f"manifests[{at}]") for at, child in enumerate(fields.manifests)]),
+        subject=read_descriptor(fields.subject, "subject") if fields.subject is not None else None,
         artifact_type=fields.artifact_type,
         annotations=fields.annotations or _NO_ANNOTATIONS,
     )
 
 
-def _descriptor(fields: DescriptorFields, where: str) -> Descriptor:
+def read_descriptor(fields: DescriptorFields, where: str) -> Descriptor:
+    """Take what the native reader found as a Descriptor; raises MalformedManifestError, naming it ``where``."""
     if fields.digest is None or fields.size is None or fields.media_type is None:
         missing = "digest" if fields.digest is None else "size" if fields.size is None else "mediaType"
         raise MalformedManifestError(f"{where} has no {missing}")

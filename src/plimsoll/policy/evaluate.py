@@ -11,7 +11,6 @@ from itertools import chain
 from typing import Final, assert_never
 
 from plimsoll import limits
-from plimsoll.errors import PlimsollError
 from plimsoll.model.evidence import Evidence, Needs
 from plimsoll.model.verdict import Judgement, Outcome, Reason, all_of
 from plimsoll.policy.identity import MatchExact, MatchRepoDigestOrExact, accepts
@@ -115,9 +114,3 @@ def _identity_hint(asked: SigstoreSigned | SignedBy, found: VerifiedSignature) -
     if isinstance(asked.identity, MatchExact | MatchRepoDigestOrExact) and nameless:
         return '; cosign signs names without a tag: signedIdentity {"type": "matchRepository"} accepts them'
     return ""
-
-
-def failure(error: PlimsollError) -> Judgement:
-    """The judgement that an error outside any requirement amounts to."""
-    reason = Reason.of(error)
-    return Judgement(outcome=reason.outcome, reasons=(reason,))

@@ -13,8 +13,8 @@ from plimsoll.errors import (
     MalformedManifestError,
     NotFoundError,
 )
-from plimsoll.model.descriptor import Descriptor, Platform
-from plimsoll.model.digest import Digest
+from plimsoll.model.descriptor import Descriptor
+from plimsoll.model.manifest import read_descriptor
 from plimsoll.model.reference import is_attachment_tag
 from plimsoll.native import DescriptorFields, ReadError, read_json, read_manifest
 from plimsoll.transport.stores import Store
@@ -82,25 +82,7 @@ class LayoutIndex:
         return found
 
     def _descriptor(self, at: int) -> Descriptor:
-        fields, where = self._entries[at], f"{self._where}: manifests[{at}]"
-        if fields.media_type is None or fields.digest is None or fields.size is None or fields.size < 0:
-            raise MalformedManifestError(f"{where} lacks a usable mediaType, digest or size")
-        try:
-            digest = Digest.parse(fields.digest)
-        except InvalidReferenceError as error:
-            raise MalformedManifestError(f"{where}.digest: {error}") from error
-        platform = fields.platform
-        return Descriptor(
-            media_type=fields.media_type,
-            digest=digest,
-            size=fields.size,
-            annotations=fields.annotations or {},
-            artifact_type=fields.artifact_type,
-            platform=None
-            if platform is None
-            else Platform(os=platform.os, architecture=platform.architecture, variant=platform.variant),
-            urls=fields.urls,
-        )
+        return read_descriptor(self._entries[at], f"{self._where}: manifests[{at}]")
 
 
 def _name(entry: DescriptorFields) -> str | None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fakes.signing import BUNDLE, SIGNATURE, attachment, rekor, signed_attachment, signer, trusted_root_bytes
 from plimsoll import limits
-from plimsoll.errors import BadSignatureError, NotFoundError, RequestTimeoutError
+from plimsoll.errors import BadSignatureError
 from plimsoll.model.digest import Digest
 from plimsoll.model.evidence import Absent, Attachment, Evidence, Failed, Found, Needs, TagPlace
 from plimsoll.model.location import locate_docker, locate_path
@@ -20,7 +20,7 @@ from plimsoll.model.manifest import RawManifest
 from plimsoll.model.reference import parse_docker_reference
 from plimsoll.model.trust import TrustRoot, parse_trusted_root
 from plimsoll.model.verdict import UNDETERMINED_CODES, Judgement, Outcome, Reason, n_of
-from plimsoll.policy.evaluate import failure, judge
+from plimsoll.policy.evaluate import judge
 from plimsoll.policy.identity import ExactRepository, MatchExact, MatchRepoDigestOrExact, MatchRepository
 from plimsoll.policy.prepare import Ready, ReadyRequirement, prepare
 from plimsoll.policy.requirements import (
@@ -718,11 +718,3 @@ def test_judging_changes_nothing_and_repeats():
     gathered = evidence(found(good(), good(MALLORY)))
     asked = ready(keyed())
     assert judge(asked, gathered) == judge(asked, gathered)
-
-
-def test_a_failure_outside_any_requirement():
-    assert failure(RequestTimeoutError("30 s")).outcome is UNDETERMINED
-    assert failure(NotFoundError("no image")).outcome is UNDETERMINED
-    assert failure(BadSignatureError("x")) == Judgement(
-        outcome=REJECTED, reasons=(Reason(code="bad-signature", message="x"),)
-    )
