@@ -150,8 +150,8 @@ def test_a_list_that_comes_slowly_is_verified_as_it_comes(tmp_path):
 @pytest.mark.parametrize("form", ["text", "json", "jsonl"])
 def test_fail_fast_does_not_wait_for_a_slow_image_before_it(silent, tmp_path, form):
     registry = silent()
+    # Whether the silent registry was reached at all before the other image was refused is nobody's promise.
     with started("--fail-fast", "-j2", "--format", form, registry.image, UNSIGNED, home=tmp_path) as process:
-        registry.wait_for_a_request()
         code, out, err = end(process)
     assert (code, err) == (3, "")
     assert "no-signature" in out
