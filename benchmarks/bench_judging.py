@@ -14,7 +14,7 @@ from plimsoll.model.evidence import Evidence, Found
 from plimsoll.model.location import locate_docker
 from plimsoll.model.manifest import RawManifest
 from plimsoll.model.reference import parse_docker_reference
-from plimsoll.model.trust import parse_trusted_root
+from plimsoll.model.trusted_root import parse_trusted_root
 from plimsoll.model.verdict import Judgement, Outcome
 from plimsoll.native import jcs_encode
 from plimsoll.policy.evaluate import judge

@@ -20,11 +20,11 @@ _HOMES: Final = {
     "Reference": "plimsoll.model.reference",
     "RejectedError": "plimsoll.errors",
     "Settings": "plimsoll.model.settings",
-    "TrustRoot": "plimsoll.model.trust",
+    "TrustRoot": "plimsoll.model.trusted_root",
     "Verdict": "plimsoll.model.verdict",
     "Verifier": "plimsoll.pipeline.verifier",
     "parse_reference": "plimsoll.model.reference",
-    "parse_trusted_root": "plimsoll.model.trust",
+    "parse_trusted_root": "plimsoll.model.trusted_root",
     "verify": "plimsoll.pipeline.verifier",
 }
 

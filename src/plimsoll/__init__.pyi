@@ -6,8 +6,8 @@ from plimsoll.model.settings import Credentials as Credentials
 from plimsoll.model.settings import HttpSettings as HttpSettings
 from plimsoll.model.settings import Layers as Layers
 from plimsoll.model.settings import Settings as Settings
-from plimsoll.model.trust import TrustRoot as TrustRoot
-from plimsoll.model.trust import parse_trusted_root as parse_trusted_root
+from plimsoll.model.trusted_root import TrustRoot as TrustRoot
+from plimsoll.model.trusted_root import parse_trusted_root as parse_trusted_root
 from plimsoll.model.verdict import Outcome as Outcome
 from plimsoll.model.verdict import Reason as Reason
 from plimsoll.model.verdict import Verdict as Verdict

@@ -37,7 +37,11 @@
     │   ├── LogProofMissingError
     │   ├── LogProofInvalidError
     │   ├── CertificateUntrustedError
-    │   └── CertificateExpiredError
+    │   ├── CertificateExpiredError
+    │   ├── BundleInvalidError
+    │   ├── TimestampInvalidError
+    │   ├── TimestampMissingError
+    │   └── SctInvalidError
     ├── ReadError                   the native reader: bytes that are no strict JSON document (also a ValueError)
     ├── CanonicalizationError       the native writer: a value that RFC 8785 cannot say (also a ValueError)
     ├── FileHashError               the native hasher: a file that could not be read or changed (also an OSError)
@@ -283,6 +287,30 @@ class CertificateExpiredError(SignatureError):
     """A certificate that leads to a trusted root, but not at the time of the signature."""
 
     code = "certificate-expired"
+
+
+class BundleInvalidError(SignatureError):
+    """A sigstore bundle that is not the strict document its version asks for."""
+
+    code = "bundle-invalid"
+
+
+class TimestampInvalidError(SignatureError):
+    """An RFC 3161 timestamp that does not verify, or is not about this signature."""
+
+    code = "timestamp-invalid"
+
+
+class TimestampMissingError(SignatureError):
+    """No proven time where one is demanded: neither a log's promise nor a signed timestamp."""
+
+    code = "timestamp-missing"
+
+
+class SctInvalidError(SignatureError):
+    """No signed certificate timestamp by a trusted CT log in a certificate of which one is demanded."""
+
+    code = "sct-invalid"
 
 
 ReadErrorKind: TypeAlias = Literal["syntax", "utf-8", "duplicate-key", "depth", "number", "shape", "too-large"]

@@ -13,7 +13,7 @@ from plimsoll.cli.verify import add_access_arguments, check_image, configure_log
 from plimsoll.model.explanation import Explanation
 from plimsoll.model.reference import Reference, parse_reference
 from plimsoll.model.settings import DEFAULT_RETRIES, DEFAULT_TIMEOUT_S, Settings
-from plimsoll.model.trust import TrustRoot
+from plimsoll.model.trusted_root import TrustRoot
 from plimsoll.pipeline.policies import Policy
 from plimsoll.report.exit_codes import exit_code
 from plimsoll.report.explanation import explanation_record, explanation_text

@@ -10,7 +10,7 @@ from typing import Final, get_args
 from plimsoll.cli.arguments import Parser, count, pair
 from plimsoll.config.trusted_root import read_trusted_root
 from plimsoll.errors import TrustRootError, UsageError
-from plimsoll.model.trust import TrustRoot, parse_trusted_root
+from plimsoll.model.trusted_root import TrustRoot, parse_trusted_root
 from plimsoll.pipeline.policies import Policy
 from plimsoll.policy.requirements import LogDemand
 from plimsoll.signatures.formats import HashName

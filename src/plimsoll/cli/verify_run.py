@@ -17,7 +17,7 @@ from plimsoll.cli.formats import FORMATS, Format
 from plimsoll.cli.progress import Progress
 from plimsoll.errors import DeliveryError
 from plimsoll.model.settings import Settings
-from plimsoll.model.trust import TrustRoot
+from plimsoll.model.trusted_root import TrustRoot
 from plimsoll.model.verdict import Outcome, Verdict
 from plimsoll.pipeline.batch import OrderedWindow
 from plimsoll.pipeline.intake import Entry, TagExpansion, lines_of, read_entry

@@ -9,7 +9,7 @@ from plimsoll.config.registries_d import RegistriesD
 from plimsoll.errors import UnreadableKeyError
 from plimsoll.model.location import Location
 from plimsoll.model.reference import DockerReference
-from plimsoll.model.trust import TrustRoot
+from plimsoll.model.trusted_root import TrustRoot
 from plimsoll.pipeline.policies import Policy
 from plimsoll.policy.prepare import Ready, prepare
 from plimsoll.policy.requirements import Requirement

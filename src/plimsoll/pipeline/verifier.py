@@ -21,7 +21,7 @@ from plimsoll.config.registries_files import read_registries_conf
 from plimsoll.errors import ConfigError, UsageError
 from plimsoll.model.reference import DockerReference, Reference
 from plimsoll.model.settings import Routes, Settings
-from plimsoll.model.trust import TrustRoot
+from plimsoll.model.trusted_root import TrustRoot
 from plimsoll.model.verdict import Verdict
 from plimsoll.pipeline.batch import run_many
 from plimsoll.pipeline.batching import Batcher

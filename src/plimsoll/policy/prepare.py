@@ -12,7 +12,8 @@ from functools import partial
 from typing import TypeVar
 
 from plimsoll.errors import UnreadableKeyError
-from plimsoll.model.trust import PublicKey, TrustRoot, parse_pem_key
+from plimsoll.model.trust import PublicKey, parse_pem_key
+from plimsoll.model.trusted_root import TrustRoot
 from plimsoll.model.verdict import Reason
 from plimsoll.policy.requirements import (
     AcceptAnything,

@@ -11,7 +11,8 @@ from typing import Generic, Literal, TypeVar
 
 from plimsoll.model.digest import Digest
 from plimsoll.model.evidence import Attachment, Place
-from plimsoll.model.trust import PublicKey, TrustRoot
+from plimsoll.model.trust import PublicKey
+from plimsoll.model.trusted_root import TrustRoot
 from plimsoll.signatures.certificates import CertificateTrust
 from plimsoll.signatures.openpgp import GpgTrust
 

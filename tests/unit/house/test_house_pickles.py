@@ -19,6 +19,7 @@ import plimsoll.model
 from plimsoll import errors
 from plimsoll.errors import PlimsollError, RejectedError
 from plimsoll.model import (
+    bundle,
     descriptor,
     digest,
     evidence,
@@ -29,6 +30,7 @@ from plimsoll.model import (
     settings,
     signature,
     trust,
+    trusted_root,
     verdict,
 )
 
@@ -87,9 +89,18 @@ def keys():
 
 
 def log():
-    return trust.TransparencyLog(
+    return trusted_root.TransparencyLog(
         log_id=b"\1" * 32, key=keys()[0], valid_from_s=1.5, valid_until_s=None, base_url="https://l.example"
     )
+
+
+PROOF = bundle.UntrustedInclusionProof(log_index=1, root_hash=b"r", tree_size=2, hashes=(b"h",), checkpoint="note")
+ENTRY = bundle.UntrustedTlogEntry(
+    log_index=3, log_id=b"l", kind="hashedrekord", version="0.0.1", body=b"{}", integrated_time_s=4, proof=PROOF
+)
+ENVELOPE = bundle.UntrustedEnvelope(payload_type="application/x", payload=b"{}", signatures=(("k", b"s"),))
+MESSAGE = bundle.UntrustedMessageSignature(signature=b"s", digest_algorithm="SHA2_256", digest=b"d")
+AUTHORITY = trusted_root.CertificateAuthority(chain=(b"leaf", b"root"), valid_from_s=1.5, valid_until_s=2.5)
 
 
 def a_verdict():
@@ -117,6 +128,15 @@ CONFIGURATION = explanation.ConfigurationFile(role="policy", path="/p.json")
 
 
 SAMPLES = {
+    bundle.UntrustedBundle: lambda: [
+        bundle.UntrustedBundle(version="0.3", content=ENVELOPE, certificates=(b"c",), entries=(ENTRY,)),
+        bundle.UntrustedBundle(version="0.3", content=MESSAGE, key_hint="k", timestamps=(b"t",)),
+    ],
+    bundle.UntrustedEnvelope: lambda: [ENVELOPE],
+    bundle.UntrustedInclusionProof: lambda: [PROOF],
+    bundle.UntrustedMessageSignature: lambda: [MESSAGE],
+    bundle.UntrustedTlogEntry: lambda: [ENTRY],
+    trusted_root.CertificateAuthority: lambda: [AUTHORITY],
     descriptor.Descriptor: lambda: [BLOB],
     descriptor.Platform: lambda: [PLATFORM, descriptor.Platform()],
     digest.Digest: lambda: [SHA256, SHA512],
@@ -200,8 +220,8 @@ SAMPLES = {
     signature.UnknownStoredSignature: lambda: [signature.UnknownStoredSignature(mime_type="application/x")],
     signature.UntrustedSimpleSignature: lambda: [signature.UntrustedSimpleSignature(message=b"\xa3\x01")],
     trust.PublicKey: lambda: list(keys()),
-    trust.TransparencyLog: lambda: [log()],
-    trust.TrustRoot: lambda: [trust.TrustRoot(), trust.TrustRoot(tlogs=(log(),))],
+    trusted_root.TransparencyLog: lambda: [log()],
+    trusted_root.TrustRoot: lambda: [trusted_root.TrustRoot(), trusted_root.TrustRoot(tlogs=(log(),))],
     verdict.Instance: lambda: [INSTANCE],
     verdict.Judgement: lambda: [JUDGEMENT],
     verdict.Outcome: lambda: list(verdict.Outcome),

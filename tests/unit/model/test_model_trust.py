@@ -17,14 +17,8 @@ from hypothesis import strategies as st
 from fakes.signing import b64, rekor, signer, trusted_root_bytes
 from plimsoll import limits
 from plimsoll.errors import TrustRootError, UnreadableKeyError
-from plimsoll.model.trust import (
-    TRUSTED_ROOT_TYPES,
-    PublicKey,
-    TransparencyLog,
-    TrustRoot,
-    parse_pem_key,
-    parse_trusted_root,
-)
+from plimsoll.model.trust import PublicKey, parse_pem_key
+from plimsoll.model.trusted_root import TRUSTED_ROOT_TYPES, TransparencyLog, TrustRoot, parse_trusted_root
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "cosign"
 KINDS = ["p256", "p384", "p521", "rsa2048", "rsa3072", "rsa4096", "ed25519"]

@@ -18,7 +18,7 @@ from plimsoll.model.evidence import Absent, Attachment, Evidence, Failed, Found,
 from plimsoll.model.location import locate_docker, locate_path
 from plimsoll.model.manifest import RawManifest
 from plimsoll.model.reference import parse_docker_reference
-from plimsoll.model.trust import TrustRoot, parse_trusted_root
+from plimsoll.model.trusted_root import TrustRoot, parse_trusted_root
 from plimsoll.model.verdict import UNDETERMINED_CODES, Judgement, Outcome, Reason, n_of
 from plimsoll.policy.evaluate import judge
 from plimsoll.policy.identity import ExactRepository, MatchExact, MatchRepoDigestOrExact, MatchRepository

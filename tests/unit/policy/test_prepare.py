@@ -6,7 +6,7 @@ import pytest
 
 from fakes.signing import rekor, signer, trusted_root_bytes
 from plimsoll.errors import UnreadableKeyError
-from plimsoll.model.trust import TrustRoot, parse_trusted_root
+from plimsoll.model.trusted_root import TrustRoot, parse_trusted_root
 from plimsoll.model.verdict import Outcome, Reason
 from plimsoll.policy.identity import MatchRepository
 from plimsoll.policy.prepare import prepare

@@ -36,7 +36,7 @@ from plimsoll.errors import (
 from plimsoll.model.digest import Digest
 from plimsoll.model.evidence import TagPlace
 from plimsoll.model.signature import UntrustedCosignSignature
-from plimsoll.model.trust import parse_trusted_root
+from plimsoll.model.trusted_root import parse_trusted_root
 from plimsoll.signatures.cosign import SIMPLE_SIGNING, parse_attachment, signature_places, verify_signature
 from plimsoll.signatures.formats import KeyTrust, LogByKeys, LogByRoot, LogIgnored
 from plimsoll.signatures.known_formats import COSIGN

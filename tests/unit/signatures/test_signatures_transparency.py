@@ -27,7 +27,7 @@ from fakes.signing import (
 from plimsoll import limits
 from plimsoll.errors import LogProofInvalidError
 from plimsoll.model.digest import Digest
-from plimsoll.model.trust import TransparencyLog, TrustRoot, parse_trusted_root
+from plimsoll.model.trusted_root import TransparencyLog, TrustRoot, parse_trusted_root
 from plimsoll.signatures.formats import LogByKeys, LogByRoot
 from plimsoll.signatures.transparency import (
     parse_hashedrekord,

@@ -11,7 +11,8 @@ from plimsoll.model.digest import Digest
 from plimsoll.model.evidence import Absent, Attachment, Evidence, Found, Needs
 from plimsoll.model.location import locate_path
 from plimsoll.model.manifest import RawManifest, parse_manifest
-from plimsoll.model.trust import parse_pem_key, parse_trusted_root
+from plimsoll.model.trust import parse_pem_key
+from plimsoll.model.trusted_root import parse_trusted_root
 from plimsoll.model.verdict import Outcome
 from plimsoll.policy.evaluate import judge
 from plimsoll.policy.prepare import prepare
