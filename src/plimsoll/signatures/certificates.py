@@ -16,13 +16,9 @@ from cryptography import x509
 from plimsoll import limits
 from plimsoll.errors import CertificateUntrustedError, IdentityMismatchError, UnreadableKeyError
 from plimsoll.model.trust import PublicKey
+from plimsoll.signatures.fulcio import read_issuer
 from plimsoll.signatures.x509 import CODE_SIGNING, Certificate, find_path, parse_pem_certificates
 
-ISSUER_OID: Final = "1.3.6.1.4.1.57264.1.1"
-"""Fulcio's first issuer extension: the text itself, without any DER around it."""
-ISSUER_V2_OID: Final = "1.3.6.1.4.1.57264.1.8"
-"""Its second: a DER UTF8String."""
-_UTF8_STRING: Final = 0x0C
 _HOST_CHARACTERS: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_")
 
 
@@ -106,34 +102,12 @@ def verify_certificate(
 
 
 def _check_issuer(leaf: Certificate, wanted: str) -> None:
-    """Both issuer extensions must say the same where both are there (containers/image; Fulcio writes both)."""
-    first, second = leaf.raw_extension(ISSUER_OID), leaf.raw_extension(ISSUER_V2_OID)
-    said = {issuer for issuer in (first, None if second is None else _utf8_string(second)) if issuer is not None}
-    if not said:
+    issuer = read_issuer(leaf)
+    if issuer is None:
         raise IdentityMismatchError("the certificate names no OIDC issuer, as Fulcio's do")
-    if len(said) > 1:
-        raise IdentityMismatchError("the certificate names two OIDC issuers that differ")
-    (issuer,) = said
     if not wanted or issuer != wanted.encode():
         shown = issuer.decode("utf-8", "replace")
         raise IdentityMismatchError(f"the certificate's OIDC issuer is {shown!r:.160}, not {wanted!r:.160}")
-
-
-def _utf8_string(der: bytes) -> bytes:
-    """The content of a DER UTF8String and nothing after it; raises IdentityMismatchError."""
-    length_bytes = 1 if len(der) < 2 or der[1] < 0x80 else 1 + (der[1] & 0x7F)
-    content = der[1 + length_bytes :]
-    if der != bytes([_UTF8_STRING]) + _der_length(len(content)) + content:
-        raise IdentityMismatchError("the certificate's OIDC issuer is no DER UTF8String")
-    return content
-
-
-def _der_length(length: int) -> bytes:
-    """X.690 section 10.1: the shortest form."""
-    if length < 0x80:
-        return bytes([length])
-    digits = length.to_bytes((length.bit_length() + 7) // 8, "big")
-    return bytes([0x80 | len(digits)]) + digits
 
 
 def _check_email(leaf: Certificate, wanted: str) -> None:
