@@ -9,7 +9,13 @@ import sys
 
 from plimsoll.cli.arguments import Parser
 from plimsoll.cli.trust import add_trust_arguments, trust_of
-from plimsoll.cli.verify import add_access_arguments, check_image, configure_logging, settings_of
+from plimsoll.cli.verify import (
+    add_access_arguments,
+    add_index_arguments,
+    check_image,
+    configure_logging,
+    settings_of,
+)
 from plimsoll.model.explanation import Explanation
 from plimsoll.model.reference import Reference, parse_reference
 from plimsoll.model.settings import DEFAULT_RETRIES, DEFAULT_TIMEOUT_S, Settings
@@ -28,9 +34,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("image", metavar="IMAGE", help="docker://, oci:PATH[:REF], oci:PATH@DIGEST, oci-archive:, dir:")
     add_trust_arguments(parser)
     add_access_arguments(parser)
-    parser.add_argument(
-        "--platform", metavar="all|host|OS/ARCH[/VARIANT]", help="judge instances of an index instead of the index"
-    )
+    add_index_arguments(parser)
     parser.add_argument("--format", choices=("text", "json"), default="text", help="text or json (text)")
     parser.add_boolean("--debug", help="log to stderr")
     parser.set_defaults(

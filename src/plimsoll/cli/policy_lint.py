@@ -34,13 +34,13 @@ def add_arguments(parser: Parser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print what was found: 1 for a policy that cannot be used, 3 for warnings under ``--strict``, else 0."""
     try:
-        policy = _read(arguments.file)
+        text, policy = _read(arguments.file)
     except PolicyError as error:
         if arguments.format == "text":
             raise
         sys.stdout.write(json_line(_record(arguments.file, None, (), error=str(error))))
         return UNUSABLE
-    warnings = lint(policy, read_key=_read_key if arguments.check_keys else None)
+    warnings = lint(policy, text=text, read_key=_read_key if arguments.check_keys else None)
     if arguments.format == "json":
         sys.stdout.write(json_line(_record(arguments.file, policy, warnings, error=None)))
     else:
@@ -48,12 +48,12 @@ def run(arguments: argparse.Namespace) -> int:
     return REJECTED if warnings and arguments.strict else ACCEPTED
 
 
-def _read(path: str) -> Policy:
+def _read(path: str) -> tuple[bytes, Policy]:
     try:
         found = read_file(path, limit=limits.POLICY_BYTES, error=PolicyError)
     except FileNotFoundError as error:
         raise PolicyError(f"no policy: {error}") from None
-    return parse_policy(found.data, origin=found.origin)
+    return found.data, parse_policy(found.data, origin=found.origin)
 
 
 def _read_key(path: str) -> bytes:
@@ -66,17 +66,26 @@ def _record(path: str, policy: Policy | None, warnings: tuple[LintWarning, ...],
         "file": path,
         "policy": None if policy is None else policy.digest,
         "error": error,
-        "warnings": [
-            {"place": found.place, "code": found.code, "message": found.message, "hint": found.hint}
-            for found in warnings
-        ],
+        "warnings": [_warning(found) for found in warnings],
+    }
+
+
+def _warning(found: LintWarning) -> Record:
+    return {
+        "place": found.place,
+        "line": None if found.position is None else found.position.line,
+        "column": None if found.position is None else found.position.column,
+        "code": found.code,
+        "message": found.message,
+        "hint": found.hint,
     }
 
 
 def _text(path: str, warnings: tuple[LintWarning, ...]) -> str:
     lines = []
     for found in warnings:
-        lines.append(f"{printable(found.place)}: {found.code}: {printable(found.message)}\n")
+        where = "" if found.position is None else f"{found.position}: "
+        lines.append(f"{where}{printable(found.place)}: {found.code}: {printable(found.message)}\n")
         lines.append(f"    {printable(found.hint)}\n")
     number = "1 warning" if len(warnings) == 1 else f"{len(warnings)} warnings"
     return "".join([*lines, f"{printable(path)}: valid, {number}\n"])

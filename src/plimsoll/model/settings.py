@@ -116,17 +116,28 @@ class Layers(Enum):
     DIGEST = "digest"
 
 
+class IndexPolicy(Enum):
+    """How an index counts: by itself, by its instances, by both, or by itself and else by its instances."""
+
+    INDEX = "index"
+    CHILDREN = "children"
+    BOTH = "both"
+    EITHER = "either"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything about a run that is neither trust nor an image.
 
-    ``platform`` None judges an index itself; "all", "host" or "OS/ARCH[/VARIANT]" judges its instances.
+    ``platform`` says which instances of an index are meant: "all" (as None), "host" or "OS/ARCH[/VARIANT]".
+    ``index_policy`` None is CHILDREN where a platform is given, else INDEX.
     ``credentials`` belong to ``credentials_host`` only; None there means the first docker reference's host.
     """
 
     concurrency: int = DEFAULT_CONCURRENCY
     layers: Layers = Layers.NONE
     platform: str | None = None
+    index_policy: IndexPolicy | None = None
     http: HttpSettings = field(default_factory=HttpSettings)
     tls_verify: bool | None = None
     cert_dir: str | None = None

@@ -1,4 +1,4 @@
-"""Which instances of an index ``--platform`` judges."""
+"""How an index counts, and which of its instances are judged: ``--index-policy`` and ``--platform``."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from plimsoll import limits
 from plimsoll.errors import LimitExceededError, MalformedManifestError, NotFoundError, UsageError
 from plimsoll.model.descriptor import INDEX_TYPES, MANIFEST_TYPES, Descriptor, Platform
 from plimsoll.model.manifest import Index, parse_manifest
+from plimsoll.model.settings import IndexPolicy, Settings
 from plimsoll.transport.base import Source
 
 _ARCHITECTURES: Final = {
@@ -61,6 +62,27 @@ class PlatformChoice:
         if not fitting:
             return nested
         return (min(fitting, key=lambda pair: pair[0])[1],)  # min() keeps to the order of the list among equals
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexRule:
+    """How an index counts, and which of its instances are meant where they do."""
+
+    policy: IndexPolicy
+    choice: PlatformChoice
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """What ``--platform`` and ``--index-policy`` come to; raises UsageError where the one leaves the other idle."""
+        choice = PlatformChoice.parse("all" if settings.platform is None else settings.platform)
+        if settings.platform is None:
+            return cls(policy=settings.index_policy or IndexPolicy.INDEX, choice=choice)
+        if settings.index_policy is IndexPolicy.INDEX:
+            raise UsageError(
+                f"--platform {settings.platform!r} chooses instances, and --index-policy index judges none: "
+                "leave one of them out, or say children, both or either"
+            )
+        return cls(policy=settings.index_policy or IndexPolicy.CHILDREN, choice=choice)
 
 
 def host_platform() -> Platform:

@@ -5,25 +5,27 @@ Nothing raises here but cancellation: whatever goes wrong is a verdict with its 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final
 
 from plimsoll import limits
 from plimsoll.errors import BlockedError, ContentError, PlimsollError
+from plimsoll.model.descriptor import Descriptor
 from plimsoll.model.digest import Digest
 from plimsoll.model.evidence import Evidence, Needs
 from plimsoll.model.location import Location
 from plimsoll.model.manifest import Index, Manifest, RawManifest, parse_manifest
 from plimsoll.model.reference import DockerReference, LayoutReference, Reference
-from plimsoll.model.settings import Layers
-from plimsoll.model.verdict import UNDETERMINED_CODES, Instance, Judgement, Outcome, Reason, Verdict, all_of
+from plimsoll.model.settings import IndexPolicy, Layers
+from plimsoll.model.verdict import UNDETERMINED_CODES, Instance, Judgement, Outcome, Reason, Verdict
 from plimsoll.pipeline.batching import Batcher
 from plimsoll.pipeline.gather import gather
+from plimsoll.pipeline.instances import combine_index, combine_instances
 from plimsoll.pipeline.judging import Case, internal_error
 from plimsoll.pipeline.layers import BlobHasher
-from plimsoll.pipeline.platforms import PlatformChoice, find_instances
+from plimsoll.pipeline.platforms import IndexRule, find_instances
 from plimsoll.policy.evaluate import judge
 from plimsoll.policy.prepare import Ready
 from plimsoll.transport.base import Meter, Source
@@ -38,6 +40,8 @@ ReadyFor = Callable[[Location, DockerReference | None], Ready]
 
 Watch = Callable[[Ready, Evidence], None]
 """Is told by what, and on which evidence, each manifest was judged at last."""
+OpenSource = Callable[[Reference], Awaitable[Source]]
+"""Reference -> its Source; raises PlimsollError."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +53,7 @@ class Bench:
     judges: Batcher[Case, Judgement | Needs]
     hasher: BlobHasher
     layers: Layers
-    platform: PlatformChoice | None
+    indexes: IndexRule
     now: Callable[[], float]
     monotonic: Callable[[], float]
     watch: Watch | None = None
@@ -66,17 +70,23 @@ class _Examination:
     digest: Digest | None = None
     judged: str | None = None
     instances: tuple[Instance, ...] | None = None
+    index: Judgement | None = None
 
 
-async def verify_reference(bench: Bench, reference: Reference, *, position: int) -> Verdict:
-    """The verdict for one reference; never raises but for cancellation."""
+async def verify_reference(
+    bench: Bench, reference: Reference, *, position: int, open_source: OpenSource | None = None
+) -> Verdict:
+    """The verdict for one reference; never raises but for cancellation.
+
+    ``open_source`` stands in for the bench's transports.
+    """
     started = bench.monotonic()
     pin = reference.digest if isinstance(reference, DockerReference | LayoutReference) else None
     seen = _Examination(bench=bench, image=str(reference), pin=pin)
     meter = Meter()
     source: Source | None = None
     try:
-        source = await bench.transports.open(reference)
+        source = await (open_source or bench.transports.open)(reference)
         meter = source.meter
         async with aclosing(source):
             judgement = await _examine(seen, source)
@@ -95,6 +105,7 @@ async def verify_reference(bench: Bench, reference: Reference, *, position: int)
         judged=seen.judged,
         signatures=judgement.signatures,
         instances=seen.instances,
+        index=seen.index,
         contacted=_contacted(reference, source),
         requests=meter.requests,
         bytes=meter.bytes,
@@ -123,43 +134,65 @@ async def _examine(seen: _Examination, source: Source) -> Judgement:
     seen.digest = pin or raw.digest
     manifest = parse_manifest(raw)
     seen.ready = seen.bench.ready_for(source.location, source.physical)
-    if isinstance(manifest, Index) and seen.bench.platform is not None:
+    if isinstance(manifest, Index) and seen.bench.indexes.policy is not IndexPolicy.INDEX:
         seen.judged = "instances"
-        return await _judge_instances(seen, source, manifest, seen.bench.platform)
+        return await _judge_index(seen, source, raw, manifest)
     seen.judged = "index" if isinstance(manifest, Index) else "image"
     return await _judge_manifest(seen, source, raw, manifest, pin)
 
 
-async def _judge_instances(seen: _Examination, source: Source, index: Index, choice: PlatformChoice) -> Judgement:
-    """Judge the chosen instances by the requirements of the reference; all of them must be accepted."""
-    instances = []
-    for child in await find_instances(source, index, choice):
-        try:
-            raw = await source.manifest_by_digest(child)
-            judgement = await _judge_manifest(seen, source, raw, parse_manifest(raw), child.digest)
-        except PlimsollError as error:
-            judgement = judgement_of(error)
-        instances.append(Instance(digest=child.digest, platform=str(child.platform or "unknown"), judgement=judgement))
-    seen.instances = tuple(instances)
-    return _combine_instances(seen.instances)
+async def _judge_index(seen: _Examination, source: Source, raw: RawManifest, index: Index) -> Judgement:
+    """Judge the chosen instances by the requirements of the reference, and the index where it counts beside them."""
+    rule = seen.bench.indexes
+    if rule.policy is not IndexPolicy.CHILDREN:
+        seen.index = await _take_turns(seen, source, raw, seen.pin)
+    try:
+        children = await find_instances(source, index, rule.choice)
+    except PlimsollError as error:
+        below = judgement_of(error)
+    else:
+        seen.instances = tuple([await _judge_instance(seen, source, child) for child in children])
+        below = combine_instances(seen.instances)
+    return combine_index(rule.policy, index=seen.index, below=below)
 
 
-def _combine_instances(instances: tuple[Instance, ...]) -> Judgement:
-    outcome = all_of(instance.judgement.outcome for instance in instances)
-    reasons = [
-        Reason(code=reason.code, message=f"{instance.platform}: {reason.message}")
-        for instance in instances
-        for reason in instance.judgement.reasons
-        if instance.judgement.outcome is outcome and outcome is not Outcome.ACCEPTED
-    ]
-    signatures = [record for instance in instances for record in instance.judgement.signatures]
-    return Judgement(outcome=outcome, reasons=tuple(reasons), signatures=tuple(signatures))
+async def _judge_instance(seen: _Examination, source: Source, child: Descriptor) -> Instance:
+    good_index = seen.index is not None and seen.index.outcome is Outcome.ACCEPTED
+    inherited = good_index and seen.bench.indexes.policy is IndexPolicy.EITHER
+    try:
+        judgement = await _judge_child(seen, source, child, inherited=inherited, good_index=good_index)
+    except PlimsollError as error:
+        judgement = judgement_of(error)
+    return Instance(
+        digest=child.digest, platform=str(child.platform or "unknown"), judgement=judgement, inherited=inherited
+    )
+
+
+async def _judge_child(
+    seen: _Examination, source: Source, child: Descriptor, *, inherited: bool, good_index: bool
+) -> Judgement:
+    if inherited and seen.bench.layers is Layers.NONE:
+        return Judgement(outcome=Outcome.ACCEPTED)  # the accepted bytes name its digest: there is nothing to fetch
+    raw = await source.manifest_by_digest(child)
+    manifest = parse_manifest(raw)
+    if inherited:
+        return await _read_layers(seen, source, manifest, Judgement(outcome=Outcome.ACCEPTED))
+    judgement = await _take_turns(seen, source, raw, child.digest)
+    if seen.bench.indexes.policy is IndexPolicy.BOTH and not good_index:
+        return judgement  # nothing is accepted here any more, so no layer is fetched
+    return await _read_layers(seen, source, manifest, judgement)
 
 
 async def _judge_manifest(
     seen: _Examination, source: Source, raw: RawManifest, manifest: Manifest | Index, pin: Digest | None
 ) -> Judgement:
-    judgement = await _take_turns(seen, source, raw, pin)
+    return await _read_layers(seen, source, manifest, await _take_turns(seen, source, raw, pin))
+
+
+async def _read_layers(
+    seen: _Examination, source: Source, manifest: Manifest | Index, judgement: Judgement
+) -> Judgement:
+    """``judgement``, or what the layers make of it; only those of an accepted image are read."""
     if judgement.outcome is not Outcome.ACCEPTED or seen.bench.layers is Layers.NONE:
         return judgement
     reasons = await seen.bench.hasher.check_image(source, manifest)

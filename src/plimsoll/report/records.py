@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Final
 
 from plimsoll import limits
-from plimsoll.model.verdict import Instance, Reason, SignatureRecord, Verdict
+from plimsoll.model.verdict import Instance, Judgement, Reason, SignatureRecord, Verdict
 from plimsoll.report.summary import Summary
 
 VERDICT_SCHEMA: Final = "plimsoll.verdict/v1"
@@ -16,7 +17,7 @@ Record = dict[str, object]
 
 
 def verdict_record(verdict: Verdict) -> Record:
-    """One verdict; ``instances`` only where instances were judged, ``contacted`` only where others were asked."""
+    """One verdict; ``instances`` and ``index`` only where they were judged, ``contacted`` where others were asked."""
     record: Record = {
         "schema": VERDICT_SCHEMA,
         "image": _bounded(verdict.image, limit=limits.REFERENCE_CHARS),
@@ -33,6 +34,8 @@ def verdict_record(verdict: Verdict) -> Record:
     }
     if verdict.contacted:
         record["contacted"] = [_bounded(name) for name in verdict.contacted]
+    if verdict.index is not None:
+        record["index"] = _judgement(verdict.index)
     if verdict.instances is not None:
         record["instances"] = [_instance(instance) for instance in verdict.instances]
     return record
@@ -77,16 +80,36 @@ def reason_record(reason: Reason) -> Record:
 def signature_record(signature: SignatureRecord) -> Record:
     """One signature that was tried."""
     record: Record = {"format": signature.format, "key": signature.key, "verified": signature.verified}
+    if signature.issuer is not None:
+        record["issuer"] = _bounded(signature.issuer)
+    if signature.subject is not None:
+        record["subject"] = _bounded(signature.subject)
+    if signature.predicate_type is not None:
+        record["predicate_type"] = _bounded(signature.predicate_type)
+    if signature.signed_at_s is not None:
+        record["signed_at"] = _instant(signature.signed_at_s)
     if signature.reason is not None:
         record["reason"] = reason_record(signature.reason)
     return record
+
+
+def _instant(time_s: float) -> str:
+    """RFC 3339 in UTC, whole seconds."""
+    return datetime.fromtimestamp(time_s, tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _instance(instance: Instance) -> Record:
     return {
         "digest": str(instance.digest),
         "platform": _bounded(instance.platform),
-        "verdict": instance.judgement.outcome.value,
-        "reasons": [reason_record(reason) for reason in instance.judgement.reasons],
-        "signatures": [signature_record(signature) for signature in instance.judgement.signatures],
+        "by": "index" if instance.inherited else "itself",
+        **_judgement(instance.judgement),
+    }
+
+
+def _judgement(judgement: Judgement) -> Record:
+    return {
+        "verdict": judgement.outcome.value,
+        "reasons": [reason_record(reason) for reason in judgement.reasons],
+        "signatures": [signature_record(signature) for signature in judgement.signatures],
     }

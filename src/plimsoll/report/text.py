@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from plimsoll.model.verdict import Outcome, Verdict
+from plimsoll.model.verdict import Instance, Outcome, Verdict
 from plimsoll.report.escape import printable
 from plimsoll.report.summary import Summary
 
@@ -25,9 +25,16 @@ def verdict_lines(verdict: Verdict) -> str:
         lines.append(f"    contacted: {printable(', '.join(verdict.contacted))}")
     lines += [f"    {found.format} signature by {found.key}" for found in verdict.signatures if found.verified]
     lines += [f"    {reason.code}: {printable(reason.message)}" for reason in verdict.reasons]
-    for instance in verdict.instances or ():
-        lines.append(f"    {printable(instance.platform)} {instance.digest}: {instance.judgement.outcome.value}")
+    if verdict.index is not None:
+        lines.append(f"    the index itself: {verdict.index.outcome.value}")
+    lines += [_instance_line(instance) for instance in verdict.instances or ()]
     return "\n".join(lines) + "\n"
+
+
+def _instance_line(instance: Instance) -> str:
+    outcome = instance.judgement.outcome
+    by = " by its index" if instance.inherited and outcome is Outcome.ACCEPTED else ""
+    return f"    {printable(instance.platform)} {instance.digest}: {outcome.value}{by}"
 
 
 def summary_line(summary: Summary) -> str:

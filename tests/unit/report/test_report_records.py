@@ -107,11 +107,27 @@ def test_instances_are_inside_the_one_record():
         {
             "digest": str(DIGEST),
             "platform": "linux/amd64",
+            "by": "itself",
             "verdict": "rejected",
             "reasons": [{"code": "no-signature", "message": "m"}],
             "signatures": [],
         }
     ]
+
+
+def test_what_an_instance_inherits_is_said_and_by_which_judgement():
+    good = Judgement(outcome=Outcome.ACCEPTED, signatures=(SignatureRecord(format="cosign", verified=True, key="k"),))
+    inherited = Instance(
+        digest=DIGEST, platform="linux/amd64", judgement=Judgement(outcome=Outcome.ACCEPTED), inherited=True
+    )
+    record = verdict_record(accepted(judged="instances", instances=(inherited,), index=good))
+    assert list(record) == [*FIELDS, "index", "instances"]
+    assert record["index"] == {
+        "verdict": "accepted",
+        "reasons": [],
+        "signatures": [{"format": "cosign", "key": "k", "verified": True}],
+    }
+    assert [instance["by"] for instance in record["instances"]] == ["index"]
 
 
 def test_a_signature_that_does_not_count_says_why():

@@ -94,6 +94,24 @@ def test_every_instance_is_shown():
     assert "rejected" in text
 
 
+@pytest.mark.parametrize(
+    ("outcome", "inherited", "said"),
+    [
+        (Outcome.ACCEPTED, True, "accepted by its index"),
+        (Outcome.ACCEPTED, False, "accepted"),
+        (Outcome.REJECTED, True, "rejected"),
+        (Outcome.UNDETERMINED, True, "undetermined"),
+    ],
+)
+def test_only_an_accepted_instance_is_accepted_by_its_index(outcome, inherited, said):
+    instance = Instance(
+        digest=DIGEST, platform="linux/amd64", judgement=Judgement(outcome=outcome), inherited=inherited
+    )
+    index = Judgement(outcome=Outcome.ACCEPTED)
+    lines = verdict_lines(verdict(instances=(instance,), index=index)).splitlines()
+    assert lines[-2:] == ["    the index itself: accepted", f"    linux/amd64 {DIGEST}: {said}"]
+
+
 @given(st.text(max_size=50))
 def test_hostile_names_and_messages_cannot_make_a_line(text):
     hostile = verdict(image=text, outcome=Outcome.REJECTED, reasons=(Reason(code="not-found", message=text),))
