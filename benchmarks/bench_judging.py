@@ -21,6 +21,7 @@ from plimsoll.policy.evaluate import judge
 from plimsoll.policy.prepare import Ready, prepare
 from plimsoll.policy.requirements import AdHocKeys, LogDemand
 from plimsoll.signatures.known_formats import COSIGN
+from plimsoll.signatures.trust_index import index_root
 from plimsoll.signatures.verifying import decode_base64
 
 RAW = RawManifest(data=b"an image's manifest")
@@ -67,7 +68,7 @@ def _case(*, kind: str, log: LogDemand) -> Case:
         now_s=0.0,
         answers={COSIGN.places((RAW.digest,))[0]: Found(attachments=(made,))},
     )
-    root = parse_trusted_root(trusted_root_bytes(rekor().trusted()))
+    root = index_root(parse_trusted_root(trusted_root_bytes(rekor().trusted())))
     asked = AdHocKeys(keys=(by.key,), log=log)
     ready = prepare((asked,), read_key=lambda _: b"", trust_root=root, attachments=True)
     return Case(ready=ready, evidence=evidence, checks=checks)

@@ -11,6 +11,7 @@ from typing import Final
 _HOMES: Final = {
     "Credentials": "plimsoll.model.settings",
     "HttpSettings": "plimsoll.model.settings",
+    "IndexPolicy": "plimsoll.model.settings",
     "Layers": "plimsoll.model.settings",
     "LogDemand": "plimsoll.policy.requirements",
     "Outcome": "plimsoll.model.verdict",

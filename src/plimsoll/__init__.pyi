@@ -4,6 +4,7 @@ from plimsoll.model.reference import Reference as Reference
 from plimsoll.model.reference import parse_reference as parse_reference
 from plimsoll.model.settings import Credentials as Credentials
 from plimsoll.model.settings import HttpSettings as HttpSettings
+from plimsoll.model.settings import IndexPolicy as IndexPolicy
 from plimsoll.model.settings import Layers as Layers
 from plimsoll.model.settings import Settings as Settings
 from plimsoll.model.trusted_root import TrustRoot as TrustRoot

@@ -41,12 +41,14 @@
     │   ├── BundleInvalidError
     │   ├── TimestampInvalidError
     │   ├── TimestampMissingError
-    │   └── SctInvalidError
+    │   ├── SctInvalidError
+    │   └── AttestationConditionError
     ├── ReadError                   the native reader: bytes that are no strict JSON document (also a ValueError)
     ├── CanonicalizationError       the native writer: a value that RFC 8785 cannot say (also a ValueError)
     ├── FileHashError               the native hasher: a file that could not be read or changed (also an OSError)
     ├── StoreError                  the embedded registry's client: what it asked of the folder
     ├── DeliveryError               the way out: a report that could not be written
+    ├── SigningError                the signature we were to make: not made, or not stored
     └── RejectedError               the verdict, raised by raise_unless_accepted() only
 
 ``code`` is the stable reason code of ``docs/reference/reason-codes.md``. Every class takes its message
@@ -313,6 +315,12 @@ class SctInvalidError(SignatureError):
     code = "sct-invalid"
 
 
+class AttestationConditionError(SignatureError):
+    """A verified attestation that does not meet its condition: false, no answer, or past its cost cap."""
+
+    code = "attestation-condition"
+
+
 ReadErrorKind: TypeAlias = Literal["syntax", "utf-8", "duplicate-key", "depth", "number", "shape", "too-large"]
 
 
@@ -362,6 +370,12 @@ class DeliveryError(PlimsollError):
     def __init__(self, message: str, *, undelivered: int = 0) -> None:
         super().__init__(message)
         self.undelivered = undelivered
+
+
+class SigningError(PlimsollError):
+    """A signature that could not be made, or not be stored where it was to go; nothing is half written."""
+
+    code = "signing"
 
 
 class RejectedError(PlimsollError):

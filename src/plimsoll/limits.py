@@ -17,7 +17,11 @@ CONFIG_BYTES: Final = 4 * MIB
 """As containers/image; real configs are a few kilobytes."""
 PAYLOAD_BYTES: Final = 4 * MIB
 """One signature payload: as containers/image (cosign's 128 MiB default is for attestations)."""
-EVIDENCE_BYTES: Final = 16 * MIB
+BUNDLE_BYTES: Final = 16 * MIB
+"""One sigstore bundle: an attested SBOM of a large image has some megabytes."""
+ARTIFACT_BYTES: Final = 512 * MIB
+"""A signed file whose bytes must be held, since its key signs by none of the hashes that are made of its stream."""
+EVIDENCE_BYTES: Final = 32 * MIB
 """All payloads of one image together: a thousand 4 MiB payloads must not fill the memory."""
 SIGNATURES_PER_PLACE: Final = 128
 """Signatures listed at one place; containers/image refuses a lookaside with more; the signer chooses the work."""
@@ -101,10 +105,18 @@ RESUME_BYTES: Final = 1 * MIB
 # --- files -------------------------------------------------------------------------------------------------------
 POLICY_BYTES: Final = 4 * MIB
 """policy.json: fleets have thousands of scopes, not millions."""
+CASES_BYTES: Final = 16 * MIB
+"""A file of cases for `policy test`: the most cases at a kilobyte and a half each."""
+CASES: Final = 10_000
+"""Cases of one file: their verdicts are kept until the report is complete."""
 KEY_BYTES: Final = 1 * MIB
 """A key file: a PEM key is a kilobyte."""
 TRUSTED_ROOT_BYTES: Final = 8 * MIB
 """trusted_root.json; the public-good one is 7 KiB."""
+TRUST_RECORD_BYTES: Final = 64 * KIB
+"""The record beside a refreshed trusted root: six short members."""
+TUF_ROOT_BYTES: Final = 512 * 1000
+"""The first TUF root.json: what python-tuf allows the later ones."""
 AUTH_BYTES: Final = 4 * MIB
 """auth.json."""
 REGISTRIES_D_BYTES: Final = 1 * MIB
@@ -167,12 +179,30 @@ OPENPGP_PACKETS: Final = 8
 """Packets read of one message: a signed one has three; more are counted only to say what is wrong."""
 OPENPGP_CERTIFICATES: Final = 1024
 """Certificates in all keyrings of one requirement."""
+OPENPGP_ANSWER_S: Final = 60
+"""How long Sequoia's answer about a key is good for more signatures like the one that was asked about."""
+OPENPGP_MOMENTS: Final = 10_000
+"""Times of a certificate at which its standing may change; a real one has fewer than a hundred."""
+
+# --- signing ------------------------------------------------------------------------------------------------------
+PASSPHRASE_BYTES: Final = 1024
+"""A passphrase: gpg reads no more than 255 characters, and one that fits a pipe's buffer needs no second thread."""
+SEALED_KEY_BYTES: Final = 64 * KIB
+"""A private key inside its encryption: PKCS#8 of RSA 4096 has 2.4 KiB."""
+SCRYPT_BYTES: Final = 256 * MIB
+"""Memory for scrypt: the dearest parameters that a key file may name (N 131072, r 8) take half of it."""
+GPG_S: Final = 180.0
+"""Time for gpg: its agent may ask a person for a passphrase, or for the touch of a smartcard."""
+GPG_SAID_BYTES: Final = 64 * KIB
+"""What gpg may print on stderr: its last line is shown where it fails."""
 
 # --- the transparency log ----------------------------------------------------------------------------------------
 LOG_ENTRY_BYTES: Final = 1 * MIB
 """The bundle annotation of one signature: it is inside a 4 MiB manifest anyway."""
 TLOGS: Final = 1024
-"""Logs in one trusted root."""
+"""Logs of one kind in one trusted root."""
+AUTHORITIES: Final = 1024
+"""Authorities of one kind in one trusted root; the public-good one has two, and each chain is read at the start."""
 ECDSA_SIGNATURE_BYTES: Final = 256
 """DER of P-521 is 139 bytes."""
 SIGNATURE_BYTES: Final = 2048
@@ -181,6 +211,38 @@ MIN_RSA_BITS: Final = 2048
 """NIST SP 800-131A."""
 MAX_RSA_BITS: Final = 4096
 """Beyond it one check costs milliseconds that the key's owner does not pay."""
+
+# --- sigstore bundles and attestations ---------------------------------------------------------------------------
+STATEMENT_DEPTH: Final = 64
+"""Nesting of a statement: its predicate is somebody's whole document, a CycloneDX of nested components for one."""
+TLOG_ENTRIES: Final = 32
+"""Log entries of one bundle, as sigstore-go: each is checked, and sigstore's clients write one."""
+TIMESTAMPS: Final = 32
+"""Signed timestamps of one bundle, as sigstore-go."""
+TIMESTAMP_BYTES: Final = 64 * KIB
+"""One RFC 3161 response: a kilobyte, with a chain of RSA certificates ten."""
+LOG_HASH_BYTES: Final = 64
+"""A log's id or a hash of its tree: SHA-256 has 32."""
+PROOF_HASHES: Final = 64
+"""Hashes of one inclusion proof: one a level, and a tree of 2**63 leaves has 63 levels."""
+CHECKPOINT_CHARS: Final = 64 * KIB
+"""A checkpoint: a few hundred characters, and about a hundred more for each witness."""
+NOTE_SIGNATURES: Final = 100
+"""Signature lines of one checkpoint, as Go's sumdb/note; C2SP asks for 16 at least."""
+NOTE_SIGNATURE_BYTES: Final = 8 * KIB
+"""One of them with its hint: witnesses may sign by ML-DSA, 4627 bytes at its largest."""
+LOG_KIND_CHARS: Final = 64
+"""An entry's kind, or its version: the longest known is "hashedrekord"."""
+KEY_HINT_CHARS: Final = 1024
+"""What names a key in a bundle or envelope: a fingerprint, or a KMS's name for it."""
+MEDIA_TYPE_CHARS: Final = 255
+"""RFC 6838 section 4.2: 127 characters on each side of the slash."""
+ENVELOPE_SIGNATURES: Final = 32
+"""Signatures of one DSSE envelope: each may be tried under each key; cosign writes one."""
+SUBJECTS: Final = 1024
+"""Subjects of one statement, as sigstore-go."""
+SUBJECT_DIGESTS: Final = 32
+"""Digests of one subject, as sigstore-go."""
 
 # --- certificates ------------------------------------------------------------------------------------------------
 CERTIFICATES: Final = 1024
@@ -197,3 +259,25 @@ PATH_CERTIFICATES: Final = 10
 """Certificates from leaf to root: real paths have two to five."""
 PATH_SIGNATURE_CHECKS: Final = 100
 """Signatures checked in search of one path, as in Go: of many certificates with one name each may be the issuer."""
+SCTS: Final = 16
+"""Signed certificate timestamps of one certificate: Fulcio embeds one, web servers' authorities two or three."""
+DER_ELEMENTS: Final = 256
+"""Elements of one level of DER: what is read here has no list longer than a bag of CHAIN_CERTIFICATES."""
+
+# --- identities and conditions -----------------------------------------------------------------------------------
+IDENTITY_CHARS: Final = 4096
+"""A text, pattern or regexp of an identity: workflow URIs have a few hundred characters."""
+REGEXP_BYTES: Final = 1 * MIB
+"""Memory of one compiled regexp; RE2 allows 8 MiB, and where its automaton does not fit matching slows down."""
+CLAIM_BYTES: Final = 16 * KIB
+"""One name or claim of a certificate: a regexp is matched against it, and all of a certificate has 64 KiB."""
+CONDITION_CHARS: Final = 4096
+"""A condition's text: one that is longer belongs in several."""
+CONDITION_NESTING: Final = 3
+"""Loops of a condition inside one another: components of components have two."""
+CONDITION_NODES: Final = 1_000_000
+"""Values of a statement that a condition is asked of: each is copied, and an SBOM of a large image has 200,000."""
+CONDITION_LOOP_NODES: Final = 10_000
+"""The same where a loop's body looks outside its element: every one of 10,000 turns may go through all of them."""
+CONDITION_LOOP_CHARS: Final = 16 * KIB
+"""The longest text of a statement there: every turn may match a regexp against it."""

@@ -27,6 +27,16 @@ SIGNATURE = "dev.cosignproject.cosign/signature"
 BUNDLE = "dev.sigstore.cosign/bundle"
 LOGGED_AT_S = 1_700_000_000
 HASHES = {"sha224": hashes.SHA224(), "sha256": hashes.SHA256(), "sha384": hashes.SHA384(), "sha512": hashes.SHA512()}
+KEY_DETAILS = {
+    "p256": "PKIX_ECDSA_P256_SHA_256",
+    "p384": "PKIX_ECDSA_P384_SHA_384",
+    "p521": "PKIX_ECDSA_P521_SHA_512",
+    "ed25519": "PKIX_ED25519",
+    "rsa2048": "PKIX_RSA_PKCS1V15_2048_SHA256",
+    "rsa3072": "PKIX_RSA_PKCS1V15_3072_SHA256",
+    "rsa4096": "PKIX_RSA_PKCS1V15_4096_SHA256",
+}
+"""protobuf-specs' names for what a log's key signs with."""
 CURVES = {"p256": ec.SECP256R1, "p384": ec.SECP384R1, "p521": ec.SECP521R1, "secp256k1": ec.SECP256K1}
 
 
@@ -139,7 +149,7 @@ class RekorLog:
             "hashAlgorithm": "SHA2_256",
             "publicKey": {
                 "rawBytes": b64(self.signer.der),
-                "keyDetails": "PKIX_ECDSA_P256_SHA_256",
+                "keyDetails": KEY_DETAILS[self.signer.kind],
                 "validFor": span,
             },
             "logId": {"keyId": b64(self.log_id.digest())},

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from fakes.signing import SIGNATURE, SIMPLE_SIGNING, b64, payload_bytes
 from plimsoll.errors import LimitExceededError, NotFoundError
-from plimsoll.model.descriptor import OCI_CONFIG, OCI_INDEX, OCI_LAYER_GZIP, OCI_MANIFEST
+from plimsoll.model.descriptor import OCI_CONFIG, OCI_INDEX, OCI_LAYER_GZIP, OCI_MANIFEST, Descriptor
 from plimsoll.model.digest import Digest
 from plimsoll.model.location import locate_docker, locate_path
 from plimsoll.model.manifest import RawManifest
@@ -50,6 +50,7 @@ class Memory:
     faults: dict = field(default_factory=dict)
     holds: dict = field(default_factory=dict)
     asked: list = field(default_factory=list)
+    referrers: dict = field(default_factory=dict)
     closed: int = 0
     streaming: int = 0
 
@@ -80,6 +81,20 @@ class Memory:
             annotations = {SIGNATURE: b64(signer.sign(payload))}
             layers.append(self.put_blob(payload, SIMPLE_SIGNING, annotations=annotations))
         self.put_manifest(manifest_bytes(layers=layers), tag or f"{digest.tag}.sig")
+
+    def refer(self, subject, data, media_type, *, artifact_type=None, listed_as=None, **changes):
+        """Store an artifact of one layer that refers to what ``subject`` names; ``changes`` are the layer's."""
+        layer = self.put_blob(data, media_type, **changes)
+        manifest = manifest_bytes(layers=[layer], subject=subject, artifactType=artifact_type or media_type)
+        found = self.put_manifest(manifest)
+        listed = Descriptor(
+            media_type=OCI_MANIFEST,
+            digest=Digest.parse(found["digest"]),
+            size=found["size"],
+            artifact_type=artifact_type or media_type if listed_as is None else listed_as,
+        )
+        self.referrers[subject["digest"]] = (*self.referrers.get(subject["digest"], ()), listed)
+        return listed
 
     async def answer(self, name, found):
         """What is stored, after the hold and the fault for ``name``."""
@@ -151,6 +166,13 @@ class MemorySource:
     async def tags(self):
         for tag in self._memory.tags:
             yield tag
+
+    async def referrers(self, digest):
+        await self._memory.answer(f"referrers of {digest}", ())
+        return self._memory.referrers.get(str(digest), ())
+
+    async def stored_signatures(self, base, digest):
+        return ()
 
     async def aclose(self):
         self._memory.closed += 1

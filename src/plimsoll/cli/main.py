@@ -14,12 +14,20 @@ from plimsoll.errors import PlimsollError, UsageError
 
 COMMANDS: Final = {
     "verify": "judge images: may they be run, and why (not)",
-    "policy": "lint a policy.json; explain one image's verdict",
+    "policy": "lint, test and compare policies; explain one image's verdict",
+    "trust": "show, export or refresh the trusted root of logs and authorities",
     "digest": "print the SHA-256 of files, hashed in interleaved lanes",
+    "sign": "sign an image with a sigstore key or with GPG",
+    "generate-sigstore-key": "write a new key pair, the private half encrypted",
+    "standalone-sign": "sign a manifest in a file with GPG",
+    "standalone-verify": "verify a GPG signature of a manifest in a file",
     "demo": "verify a few hundred images, good and forged, in an embedded registry",
     "serve": "serve a folder of OCI layouts as a registry",
+    "conformance": "the sigstore conformance suite's protocol: verify a bundle about a file",
     "version": "print the version, and with --verbose what was built in",
 }
+_MODULES: Final = {"trust": "trust_command"}
+"""Commands whose module has another name than they."""
 # skopeo's persistent flags: accepted before the command too.
 _GLOBAL_WITH_VALUE: Final = frozenset(
     {"--policy", "--registries.d", "--registries-conf", "--command-timeout", "--tmpdir", "--user-agent-prefix"}
@@ -59,7 +67,7 @@ def _dispatch(words: list[str]) -> int:
         return _without_command(leading)
     if name not in COMMANDS:
         raise UsageError(f"unknown command {name!r}; try plimsoll --help")
-    module = import_module(f"plimsoll.cli.{name}")
+    module = import_module(f"plimsoll.cli.{_MODULES.get(name, name.replace('-', '_'))}")
     actions: dict[str, str] = getattr(module, "ACTIONS", {})
     if not actions:
         return _run(module, [*leading, *rest], name=name, description=COMMANDS[name])
@@ -68,7 +76,7 @@ def _dispatch(words: list[str]) -> int:
         return _without_action(name, before, actions)
     if action not in actions:
         raise UsageError(f"plimsoll {name} has no {action!r}; try plimsoll {name} --help")
-    module = import_module(f"plimsoll.cli.{name}_{action}")
+    module = import_module(f"plimsoll.cli.{name}_{action.replace('-', '_')}")
     return _run(module, [*leading, *before, *after], name=f"{name} {action}", description=actions[action])
 
 
@@ -94,7 +102,7 @@ def _split(words: list[str]) -> tuple[list[str], str | None, list[str]]:
 
 def _without_command(leading: list[str]) -> int:
     if any(word in ("-h", "--help") for word in leading):
-        lines = [f"  {name:<9} {what}\n" for name, what in COMMANDS.items()]
+        lines = [f"  {name:<22} {what}\n" for name, what in COMMANDS.items()]
         sys.stdout.write(_USAGE + "".join(lines) + "\nplimsoll COMMAND --help tells more.\n")
         return 0
     if any(word in ("-v", "--version") for word in leading):
@@ -105,7 +113,8 @@ def _without_command(leading: list[str]) -> int:
 def _without_action(name: str, leading: list[str], actions: dict[str, str]) -> int:
     if not any(word in ("-h", "--help") for word in leading):
         raise UsageError(f"plimsoll {name} needs to know what: {', '.join(actions)}")
-    lines = [f"  {action:<9} {what}\n" for action, what in actions.items()]
+    width = max(9, *[len(action) for action in actions])
+    lines = [f"  {action:<{width}} {what}\n" for action, what in actions.items()]
     sys.stdout.write(
         f"usage: plimsoll {name} ACTION [OPTIONS]\n\n{''.join(lines)}\nplimsoll {name} ACTION --help tells more.\n"
     )

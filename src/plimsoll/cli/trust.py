@@ -1,4 +1,4 @@
-"""Which trust a command line asks for: a policy, or keys at hand; the two exclude each other."""
+"""Which trust a command line asks for: a policy, or keys or identities at hand; they exclude each other."""
 
 from __future__ import annotations
 
@@ -8,29 +8,26 @@ from collections.abc import Mapping
 from typing import Final, get_args
 
 from plimsoll.cli.arguments import Parser, count, pair
+from plimsoll.cli.identities import NARROWING, PAIR, add_identity_arguments, authorities_of, identity_of
 from plimsoll.config.trusted_root import read_trusted_root
 from plimsoll.errors import TrustRootError, UsageError
+from plimsoll.model.identity import Identity, RegexpReading
+from plimsoll.model.trust import HashName
 from plimsoll.model.trusted_root import TrustRoot, parse_trusted_root
 from plimsoll.pipeline.policies import Policy
-from plimsoll.policy.requirements import LogDemand
-from plimsoll.signatures.formats import HashName
+from plimsoll.policy.requirements import CountsAs, LogDemand
+from plimsoll.signatures.formats import SctDemand
 
-_NOT_BUILT: Final = {
-    "certificate_identity": "--certificate-identity",
-    "certificate_identity_regexp": "--certificate-identity-regexp",
-    "certificate_oidc_issuer": "--certificate-oidc-issuer",
-    "certificate_oidc_issuer_regexp": "--certificate-oidc-issuer-regexp",
-    "ca_roots": "--ca-roots",
-    "ca_intermediates": "--ca-intermediates",
-    "attestation_type": "--attestation-type",
-}
-"""Options of the contract whose meaning is not there yet: refused, never ignored."""
+_OF_KEYS: Final = {"signature_digest_algorithm": "--signature-digest-algorithm"}
 _AD_HOC: Final = {
     "annotation": "--annotations",
     "threshold": "--threshold",
     "insecure_ignore_tlog": "--insecure-ignore-tlog",
     "insecure_ignore_sct": "--insecure-ignore-sct",
-    "signature_digest_algorithm": "--signature-digest-algorithm",
+    "attestation_type": "--attestation-type",
+    "cosign_compatible": "--cosign-compatible",
+    **NARROWING,
+    **_OF_KEYS,
 }
 _POLICY: Final = {
     "policy": "--policy",
@@ -51,9 +48,11 @@ def add_trust_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--key", action="append", default=[], metavar="FILE", help="trust this public key; again: any of them"
     )
-    parser.add_argument("--trusted-root", metavar="FILE", help="a sigstore trusted_root.json")
+    add_identity_arguments(parser)
+    parser.add_argument(
+        "--trusted-root", metavar="FILE", help="a sigstore trusted_root.json (the public-good instance's)"
+    )
     parser.add_boolean("--insecure-ignore-tlog", help="demand no transparency-log entry")
-    parser.add_boolean("--insecure-ignore-sct", help="demand no certificate timestamp (a key has none)")
     parser.add_argument(
         "--signature-digest-algorithm", choices=get_args(HashName), help="what the payload was hashed with (sha256)"
     )
@@ -71,25 +70,38 @@ def add_trust_arguments(parser: Parser) -> None:
     parser.add_boolean(
         "--offline", help="no connection but to registries and their token services (there is none other yet)"
     )
-    for name, option in _NOT_BUILT.items():
-        parser.add_argument(option, dest=name, metavar="VALUE", help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--attestation-type",
+        action="append",
+        default=[],
+        metavar="TYPE",
+        help="ask for an attestation of this type instead of a signature; again: all of them",
+    )
+    parser.add_boolean(
+        "--cosign-compatible", help="regexps find, and an attestation counts as a signature, as in cosign"
+    )
 
 
 def trust_of(arguments: argparse.Namespace) -> tuple[Policy, TrustRoot | None]:
     """The policy and root asked for; raises UsageError for what excludes each other, ConfigError for bad files."""
-    for name, option in _NOT_BUILT.items():
-        if getattr(arguments, name) is not None:
-            raise UsageError(f"{option} is not built yet, so nothing can be verified with it")
+    reading = RegexpReading.SEARCH if arguments.cosign_compatible else RegexpReading.FULL
+    identity = identity_of(arguments, reading=reading)
     ad_hoc = _given(arguments, _AD_HOC)
     by_policy = _given(arguments, _POLICY)
-    if ad_hoc and not arguments.key:
-        raise UsageError(f"{ad_hoc[0]} says how to trust a key, and no --key is given")
-    if arguments.key and by_policy:
-        raise UsageError(f"--key and {by_policy[0]} exclude each other: trust keys, or follow a policy")
+    if ad_hoc and not arguments.key and identity is None:
+        raise UsageError(f"{ad_hoc[0]} says how to trust a key, and no --key is given (nor a certificate's identity)")
+    if (arguments.key or identity) and by_policy:
+        asked = "--key" if arguments.key else "--certificate-identity"
+        raise UsageError(f"{asked} and {by_policy[0]} exclude each other: trust keys, or follow a policy")
+    if arguments.key and (identity is not None or _given(arguments, NARROWING)):
+        given = [*_given(arguments, PAIR), *_given(arguments, NARROWING)]
+        raise UsageError(f"--key and {given[0]} exclude each other: trust a key, or certificates")
     if arguments.insecure_policy and (arguments.require_signed or arguments.policy is not None):
         raise UsageError("--insecure-policy excludes --require-signed and --policy")
     root = None if arguments.trusted_root is None else _root(arguments.trusted_root)
-    return (_keys(arguments) if arguments.key else _policy(arguments)), root
+    if arguments.key:
+        return _keys(arguments), root
+    return (_policy(arguments) if identity is None else _identity(arguments, identity)), root
 
 
 def _given(arguments: argparse.Namespace, options: Mapping[str, str]) -> list[str]:
@@ -112,7 +124,30 @@ def _keys(arguments: argparse.Namespace) -> Policy:
         annotations=arguments.annotation,
         log=LogDemand.IGNORED if arguments.insecure_ignore_tlog else LogDemand.REQUIRED,
         digest_algorithm=arguments.signature_digest_algorithm or "sha256",
+        attestation_types=arguments.attestation_type,
+        counts_as=_counts_as(arguments),
     )
+
+
+def _identity(arguments: argparse.Namespace, identity: Identity) -> Policy:
+    of_keys = _given(arguments, _OF_KEYS)
+    if of_keys:
+        raise UsageError(f"{of_keys[0]} is for keys: a certificate's says how it signs")
+    if arguments.threshold not in (None, 1):
+        raise UsageError(f"--threshold {arguments.threshold}: one identity is one signer, so at most 1")
+    return Policy.from_identities(
+        identity,
+        annotations=arguments.annotation,
+        log=LogDemand.IGNORED if arguments.insecure_ignore_tlog else LogDemand.REQUIRED,
+        sct=SctDemand.IGNORED if arguments.insecure_ignore_sct else SctDemand.REQUIRED,
+        authorities=authorities_of(arguments),
+        attestation_types=arguments.attestation_type,
+        counts_as=_counts_as(arguments),
+    )
+
+
+def _counts_as(arguments: argparse.Namespace) -> CountsAs:
+    return CountsAs.ANYTHING_SIGNED if arguments.cosign_compatible else CountsAs.SIGNATURE
 
 
 def _policy(arguments: argparse.Namespace) -> Policy:

@@ -20,6 +20,7 @@ from plimsoll.model.settings import (
     DEFAULT_TIMEOUT_S,
     Credentials,
     HttpSettings,
+    IndexPolicy,
     Layers,
     Settings,
 )
@@ -51,9 +52,33 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--layers", choices=_LAYERS, default="none", help="digest: fetch and hash every blob too (none)"
     )
+    add_index_arguments(parser)
+    add_request_arguments(parser)
+    parser.add_boolean("--fail-fast", help="stop at the first image that is not accepted")
     parser.add_argument(
-        "--platform", metavar="all|host|OS/ARCH[/VARIANT]", help="judge instances of an index instead of the index"
+        "--format", choices=_FORMATS, default="text", help="text, json (input order) or jsonl (as they fall)"
     )
+    parser.add_argument("--output", metavar="FILE", help="write the verdicts here instead of stdout")
+    parser.add_argument("--progress", choices=("auto", "bar", "plain", "none"), default="auto", help="on stderr (auto)")
+    parser.add_boolean("-q", "--quiet", help="print no verdicts, only the exit code tells")
+    parser.add_boolean("--debug", help="log to stderr")
+
+
+def add_index_arguments(parser: Parser) -> None:
+    """The options that say how an index counts, and which of its instances."""
+    parser.add_argument(
+        "--platform", metavar="all|host|OS/ARCH[/VARIANT]", help="which instances of an index are judged (all)"
+    )
+    parser.add_argument(
+        "--index-policy",
+        choices=[policy.value for policy in IndexPolicy],
+        help="how an index counts: itself, its instances, both, or itself else its instances "
+        "(index; with --platform children)",
+    )
+
+
+def add_request_arguments(parser: Parser) -> None:
+    """The options that say how many requests there may be, and how long each is tried."""
     parser.add_argument(
         "-j",
         "--concurrency",
@@ -73,14 +98,6 @@ def add_arguments(parser: Parser) -> None:
         "--timeout", type=duration, default=DEFAULT_TIMEOUT_S, metavar="DURATION", help="for each request (30s)"
     )
     parser.add_argument("--req-per-sec", type=rate, metavar="N", help="requests a second to each registry at most")
-    parser.add_boolean("--fail-fast", help="stop at the first image that is not accepted")
-    parser.add_argument(
-        "--format", choices=_FORMATS, default="text", help="text, json (input order) or jsonl (as they fall)"
-    )
-    parser.add_argument("--output", metavar="FILE", help="write the verdicts here instead of stdout")
-    parser.add_argument("--progress", choices=("auto", "bar", "plain", "none"), default="auto", help="on stderr (auto)")
-    parser.add_boolean("-q", "--quiet", help="print no verdicts, only the exit code tells")
-    parser.add_boolean("--debug", help="log to stderr")
 
 
 def add_access_arguments(parser: Parser) -> None:
@@ -107,7 +124,7 @@ def run(arguments: argparse.Namespace) -> int:
     with ExitStack() as files:
         _check_images(arguments)
         policy, root = trust_of(arguments)
-        lists = tuple([files.enter_context(_open_list(path)) for path in arguments.lists])
+        lists = tuple([files.enter_context(open_list(path)) for path in arguments.lists])
         return run_order(
             Order(
                 policy=policy,
@@ -169,7 +186,8 @@ def check_image(image: str) -> None:
         refuse_ambiguous(reference)
 
 
-def _open_list(path: str) -> BinaryIO:
+def open_list(path: str) -> BinaryIO:
+    """The file that ``--from`` names, ``-`` for stdin; raises ConfigError."""
     try:
         # Closed by the caller's ExitStack.
         return os.fdopen(os.dup(0), "rb") if path == "-" else Path(path).open("rb")
@@ -183,6 +201,7 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
         concurrency=arguments.concurrency,
         layers=Layers(arguments.layers),
         platform=arguments.platform,
+        index_policy=None if arguments.index_policy is None else IndexPolicy(arguments.index_policy),
         http=HttpSettings(
             connections_per_host=arguments.concurrency,
             retries=arguments.retry_times,

@@ -50,6 +50,13 @@ class RegistriesD:
         """The URL under which signatures of ``reference`` lie: a section's, else the default place."""
         return self._first(reference, lambda section: section.lookaside) or self.default_lookaside
 
+    def written_lookaside(self, reference: DockerReference) -> str | None:
+        """The URL under which new signatures of ``reference`` are put: of each section the staging place first."""
+        return (
+            self._first(reference, lambda section: section.lookaside_staging or section.lookaside)
+            or self.default_lookaside
+        )
+
     def _first(self, reference: DockerReference, value: Callable[[AttachmentSettings], _Value | None]) -> _Value | None:
         location = locate_docker(reference)
         sections = [self.docker.get(scope) for scope in (location.identity, *location.parents)]

@@ -34,8 +34,19 @@ class StorePlace:
     digest: Digest
 
 
-Place = TagPlace | StorePlace
-"""Where to look. Referrers join this union as formats need them."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferrersPlace:
+    """Everything whose subject is ``digest``, by the referrers API or the fallback tag (distribution-spec 1.1).
+
+    Of artifacts whose type begins with ``artifact_type``, or that name none, the one layer of such a type is fetched.
+    """
+
+    digest: Digest
+    artifact_type: str
+
+
+Place = TagPlace | StorePlace | ReferrersPlace
+"""Where to look."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 class UntrustedCosignSignature:
     """One layer of a cosign ``.sig`` manifest: the signed bytes and the annotations that came with them.
 
-    ``signature``, ``log_entry``, ``certificate`` and ``chain`` are the annotations' texts, undecoded: None where the
-    annotation is absent.
+    ``signature``, ``log_entry``, ``certificate``, ``chain`` and ``timestamp`` are the annotations' texts, undecoded:
+    None where the annotation is absent.
     """
 
     payload: bytes
@@ -18,6 +18,18 @@ class UntrustedCosignSignature:
     log_entry: str | None
     certificate: str | None
     chain: str | None = None
+    timestamp: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UntrustedAttestation:
+    """One layer of a cosign ``.att`` manifest: a DSSE envelope's bytes and the annotations that came with them."""
+
+    envelope: bytes
+    log_entry: str | None
+    certificate: str | None
+    chain: str | None = None
+    timestamp: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

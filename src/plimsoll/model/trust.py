@@ -9,7 +9,7 @@ import base64
 import binascii
 import hashlib
 import re
-from typing import Final
+from typing import Final, Literal
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -18,6 +18,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from plimsoll import limits
 from plimsoll.errors import UnreadableKeyError
 
+HashName = Literal["sha224", "sha256", "sha384", "sha512"]
+"""What a signer hashes with, where the key does not fix it."""
 CryptoKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey | ed25519.Ed25519PublicKey
 
 _CURVES: Final = frozenset({"secp256r1", "secp384r1", "secp521r1"})

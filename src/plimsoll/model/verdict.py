@@ -85,12 +85,23 @@ class SignatureRecord:
     """What a report says of one signature: a plain record, no proof.
 
     ``key`` is ``sha256:`` and the hash of the key's SPKI where one verified it; ``reason`` says why it does not count.
+    ``issuer`` and ``subject`` are those of a certificate that was trusted, ``predicate_type`` is an attestation's, and
+    ``signed_at_s`` the proven time of signing in seconds since 1970.
     """
 
     format: str
     verified: bool
     key: str | None = None
+    issuer: str | None = None
+    subject: str | None = None
+    predicate_type: str | None = None
+    signed_at_s: float | None = None
     reason: Reason | None = None
+
+    @property
+    def signer(self) -> str | None:
+        """What distinct signers are counted by: the key; where a certificate names somebody, that name and issuer."""
+        return self.key if self.issuer is None else f"{self.subject}\n{self.issuer}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,11 +115,15 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instance:
-    """One platform's image of an index, judged by itself."""
+    """One platform's image of an index, judged by itself; or ``inherited``: the index that lists it was accepted.
+
+    What is inherited is that the image was signed for; its layers, where they are read, are still its own.
+    """
 
     digest: Digest
     platform: str
     judgement: Judgement
+    inherited: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +133,7 @@ class Verdict:
     ``judged`` is "image", "index" or "instances", None where nothing was read. ``digest`` is that of the bytes
     judged, ``pinned`` its immutable name in a registry. ``position`` counts input references from 0. ``requests``
     is everything sent for this image, tokens, redirects and retries too; ``bytes`` is what came back in bodies.
+    ``index`` is what the index itself came to, where instances were judged and it counted beside them.
     ``contacted`` are the repositories asked for it, the one that has it last: empty where that is its own alone.
     A Verdict has no truth value.
     """
@@ -131,6 +147,7 @@ class Verdict:
     judged: str | None = None
     signatures: tuple[SignatureRecord, ...] = ()
     instances: tuple[Instance, ...] | None = None
+    index: Judgement | None = None
     contacted: tuple[str, ...] = ()
     requests: int = 0
     bytes: int = 0

@@ -24,7 +24,7 @@ from plimsoll.policy.fields import member
 from plimsoll.policy.prepare import Ready
 from plimsoll.policy.requirements import (
     AcceptAnything,
-    AdHocKeys,
+    AdHoc,
     Reject,
     Requirement,
     SignedBaseLayer,
@@ -36,7 +36,6 @@ from plimsoll.transport.opening import locate
 
 _KINDS: Final[dict[type[Requirement], str]] = {
     AcceptAnything: "insecureAcceptAnything",
-    AdHocKeys: "--key",
     Reject: "reject",
     SignedBaseLayer: "signedBaseLayer",
     SignedBy: "signedBy",
@@ -65,7 +64,7 @@ async def explain(
 
 def _scope(policy: Policy, reference: Reference) -> tuple[str | None, tuple[str, ...]]:
     if policy.document is None:
-        return "--key", ()
+        return policy.ad_hoc[0].where, ()
     location = _location(reference)
     if location is None:
         return None, ()
@@ -103,9 +102,13 @@ def _finding_list(ready: Ready, evidence: Evidence) -> Iterator[RequirementFindi
             found = internal_error(error, image=evidence.image)
         yield RequirementFinding(
             place=item.requirement.where or f"{ready.scope}[{at}]",
-            kind=_KINDS[type(item.requirement)],
+            kind=_kind(item.requirement),
             judgement=found if isinstance(found, Judgement) else None,
         )
+
+
+def _kind(requirement: Requirement) -> str:
+    return requirement.where if isinstance(requirement, AdHoc) else _KINDS[type(requirement)]
 
 
 def _files(

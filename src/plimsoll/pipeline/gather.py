@@ -19,8 +19,19 @@ from plimsoll.errors import (
     TransportError,
     UnsupportedError,
 )
-from plimsoll.model.descriptor import Descriptor
-from plimsoll.model.evidence import Absent, Answer, Attachment, Failed, Found, Needs, Place, StorePlace, TagPlace
+from plimsoll.model.descriptor import MANIFEST_TYPES, Descriptor
+from plimsoll.model.evidence import (
+    Absent,
+    Answer,
+    Attachment,
+    Failed,
+    Found,
+    Needs,
+    Place,
+    ReferrersPlace,
+    StorePlace,
+    TagPlace,
+)
 from plimsoll.model.manifest import Manifest, parse_manifest
 from plimsoll.model.reference import is_tag
 from plimsoll.model.verdict import Reason
@@ -30,13 +41,23 @@ _UNANSWERED: Final = (TransportError, ContentError, UnsupportedError)
 """What a source raises where it cannot answer; UnsupportedError comes from credentials that are kept elsewhere."""
 
 
+REFERRERS_AT_ONCE: Final = 8
+"""Referrers of one image that are read at a time: with the cap on each this bounds the bytes in flight."""
+
+
 async def gather(source: Source, needs: Needs) -> Mapping[Place, Answer]:
     """Ask every place of ``needs``; failures are answers, only cancellation passes."""
     return {place: await _ask(source, place) for place in needs.places}
 
 
 async def _ask(source: Source, place: Place) -> Answer:
-    return await _ask_tag(source, place) if isinstance(place, TagPlace) else await _ask_store(source, place)
+    match place:
+        case TagPlace():
+            return await _ask_tag(source, place)
+        case ReferrersPlace():
+            return await _ask_referrers(source, place)
+        case StorePlace():
+            return await _ask_store(source, place)
 
 
 async def _ask_store(source: Source, place: StorePlace) -> Answer:
@@ -62,6 +83,63 @@ async def _ask_tag(source: Source, place: TagPlace) -> Answer:
         return await _attachments(source, place, _listed(parse_manifest(raw), place))
     except (ContentError, UnsupportedError) as error:
         return Failed(reason=Reason(code=error.code, message=f"{place.tag}: {error}"))
+
+
+async def _ask_referrers(source: Source, place: ReferrersPlace) -> Answer:
+    try:
+        listed = await source.referrers(place.digest)
+    except _UNANSWERED as error:
+        return Failed(reason=Reason.of(error))
+    # What names no type may be of any: some registries leave it out of their listing.
+    wanted = [each for each in listed if not each.artifact_type or each.artifact_type.startswith(place.artifact_type)]
+    distinct = {each.digest: each for each in wanted if each.media_type in MANIFEST_TYPES}
+    if not distinct:
+        return Absent()
+    if len(distinct) > limits.SIGNATURES_PER_PLACE:
+        message = f"{len(distinct)} signatures refer to {place.digest}: at most {limits.SIGNATURES_PER_PLACE}"
+        return Failed(reason=Reason(code="limit-exceeded", message=message))
+    reading = _Referrers(source=source, artifact_type=place.artifact_type)
+    attachments = [found for found in await reading.all(tuple(distinct.values())) if found is not None]
+    return Found(attachments=tuple(attachments)) if attachments else Absent()
+
+
+class _Referrers:
+    """Reads what refers to one image; all of it together has at most ``limits.EVIDENCE_BYTES``."""
+
+    def __init__(self, *, source: Source, artifact_type: str) -> None:
+        self._source = source
+        self._artifact_type = artifact_type
+        self._at_once = asyncio.Semaphore(REFERRERS_AT_ONCE)
+        self._bytes_left = limits.EVIDENCE_BYTES
+
+    async def all(self, referrers: tuple[Descriptor, ...]) -> list[Attachment | None]:
+        """An Attachment each, None for an artifact of another make."""
+        if len(referrers) == 1:  # the common case needs no task
+            return [await self._read(referrers[0])]
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self._read(referrer)) for referrer in referrers]
+        return [task.result() for task in tasks]
+
+    async def _read(self, referrer: Descriptor) -> Attachment | None:
+        async with self._at_once:
+            try:
+                layer = await self._layer(referrer)
+                if layer is None:
+                    return None
+                self._bytes_left -= layer.size
+                if self._bytes_left < 0:
+                    raise LimitExceededError(f"it and those before it have more than {limits.EVIDENCE_BYTES} bytes")
+                return Attachment(descriptor=layer, data=await self._source.blob(layer, limit=limits.BUNDLE_BYTES))
+            except _UNANSWERED as error:
+                reason = Reason(code=error.code, message=f"the referrer {referrer.digest}: {error}")
+                return Attachment(descriptor=referrer, failure=reason)
+
+    async def _layer(self, referrer: Descriptor) -> Descriptor | None:
+        manifest = parse_manifest(await self._source.manifest_by_digest(referrer))
+        if not isinstance(manifest, Manifest) or len(manifest.layers) != 1:
+            return None
+        layer = manifest.layers[0]
+        return layer if layer.media_type.startswith(self._artifact_type) else None
 
 
 def _listed(manifest: object, place: TagPlace) -> tuple[Descriptor, ...]:

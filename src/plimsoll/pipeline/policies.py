@@ -5,40 +5,43 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self, cast
 
 from plimsoll.config.keys import read_key_file
 from plimsoll.config.policy_file import find_policy
 from plimsoll.errors import UnreadableKeyError
-from plimsoll.model.trust import parse_pem_key
+from plimsoll.model.identity import Identity
+from plimsoll.model.trust import HashName, parse_pem_key
+from plimsoll.model.trusted_root import CertificateAuthority
 from plimsoll.native import JsonValue, jcs_encode
 from plimsoll.policy.document import parse_policy
-from plimsoll.policy.requirements import AcceptAnything, AdHocKeys, LogDemand
+from plimsoll.policy.requirements import AcceptAnything, AdHoc, CountsAs, LogDemand
 from plimsoll.policy.requirements import Policy as PolicyDocument
-from plimsoll.signatures.formats import HashName
+from plimsoll.signatures.formats import SctDemand
+from plimsoll.signatures.statement import predicate_type_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What an image must satisfy: a policy.json, or ad hoc trust in keys; exactly one of the two.
+    """What an image must satisfy: a policy.json, or ad hoc trust in keys or identities; exactly one of the two.
 
     ``digest`` names it in reports: of the file's bytes, or of the RFC 8785 form of what was asked ad hoc.
     """
 
     document: PolicyDocument | None = None
-    keys: AdHocKeys | None = None
+    ad_hoc: tuple[AdHoc, ...] = ()
     digest: str
     require_signed: bool = False
 
     def __post_init__(self) -> None:
-        if (self.document is None) == (self.keys is None):
-            raise ValueError("a Policy is a document or keys, never both and never neither")
+        if (self.document is None) == (not self.ad_hoc):
+            raise ValueError("a Policy is a document or ad hoc trust, never both and never neither")
 
     @property
-    def demands_log(self) -> bool:
-        """Whether a log entry is demanded under the trusted root."""
-        return self.keys is not None and self.keys.log is LogDemand.REQUIRED
+    def needs_root(self) -> bool:
+        """Whether the trusted root is needed: for a log entry, or for a certificate's authority."""
+        return any(item.log is LogDemand.REQUIRED or item.identities for item in self.ad_hoc)
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str], *, require_signed: bool = False) -> Self:
@@ -67,10 +70,14 @@ class Policy:
         annotations: Iterable[tuple[str, str]] = (),
         log: LogDemand = LogDemand.REQUIRED,
         digest_algorithm: HashName = "sha256",
+        attestation_types: Iterable[str] = (),
+        counts_as: CountsAs = CountsAs.SIGNATURE,
     ) -> Self:
         """Trust in the public keys of these PEM files, as ``--key``.
 
-        Raises UnreadableKeyError naming the file, UsageError for no key or a threshold that cannot be met.
+        With ``attestation_types``, cosign's short names or URIs, an attestation of each is asked for instead of a
+        signature. Raises UnreadableKeyError naming the file, UsageError for no key, an unknown type, or a threshold
+        that cannot be met.
         """
         keys = []
         for path in paths:
@@ -78,26 +85,71 @@ class Policy:
                 keys.append(parse_pem_key(read_key_file(os.fspath(path)).data))
             except UnreadableKeyError as error:
                 raise UnreadableKeyError(f"--key {os.fspath(path)}: {error}") from error
-        asked = AdHocKeys(
-            keys=tuple(dict.fromkeys(keys)),
-            threshold=threshold,
-            annotations=tuple(annotations),
-            log=log,
-            digest_algorithm=digest_algorithm,
+        return cls._asking(
+            AdHoc(
+                keys=tuple(dict.fromkeys(keys)),
+                threshold=threshold,
+                annotations=tuple(annotations),
+                log=log,
+                digest_algorithm=digest_algorithm,
+                counts_as=counts_as,
+            ),
+            attestation_types,
         )
-        return cls(keys=asked, digest=_digest(asked))
+
+    @classmethod
+    def from_identities(
+        cls,
+        *identities: Identity,
+        annotations: Iterable[tuple[str, str]] = (),
+        log: LogDemand = LogDemand.REQUIRED,
+        sct: SctDemand = SctDemand.REQUIRED,
+        authorities: Iterable[CertificateAuthority] = (),
+        attestation_types: Iterable[str] = (),
+        counts_as: CountsAs = CountsAs.SIGNATURE,
+    ) -> Self:
+        """Trust in certificates issued to any one of ``identities``, as ``--certificate-identity``.
+
+        ``authorities``, where given, stand in for those of the trusted root. Raises UsageError as ``from_keys``.
+        """
+        return cls._asking(
+            AdHoc(
+                identities=identities,
+                annotations=tuple(annotations),
+                log=log,
+                sct=sct,
+                counts_as=counts_as,
+                authorities=tuple(authorities),
+            ),
+            attestation_types,
+        )
+
+    @classmethod
+    def _asking(cls, asked: AdHoc, attestation_types: Iterable[str]) -> Self:
+        uris = tuple(dict.fromkeys(predicate_type_of(name) for name in attestation_types))
+        ad_hoc = tuple([replace(asked, attestation_type=uri) for uri in uris]) or (asked,)
+        return cls(ad_hoc=ad_hoc, digest=_digest(ad_hoc))
 
     @classmethod
     def _of(cls, document: PolicyDocument, *, require_signed: bool) -> Self:
         return cls(document=document, digest=document.digest, require_signed=require_signed)
 
 
-def _digest(asked: AdHocKeys) -> str:
-    described = {
+def _digest(ad_hoc: tuple[AdHoc, ...]) -> str:
+    described = cast("JsonValue", [_described(asked) for asked in ad_hoc])
+    return f"sha256:{hashlib.sha256(jcs_encode(described)).hexdigest()}"
+
+
+def _described(asked: AdHoc) -> dict[str, object]:
+    return {
         "annotations": sorted([list(pair) for pair in asked.annotations]),
+        "attestationType": asked.attestation_type,
+        "authorities": sorted(hashlib.sha256(b"".join(each.chain)).hexdigest() for each in asked.authorities),
+        "countsAs": asked.counts_as.value,
         "digestAlgorithm": asked.digest_algorithm,
+        "identities": sorted(repr(identity) for identity in asked.identities),
         "keys": sorted(key.fingerprint for key in asked.keys),
         "log": asked.log.value,
+        "sct": asked.sct.value,
         "threshold": asked.threshold,
     }
-    return f"sha256:{hashlib.sha256(jcs_encode(cast('JsonValue', described))).hexdigest()}"

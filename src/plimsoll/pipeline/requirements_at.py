@@ -9,11 +9,11 @@ from plimsoll.config.registries_d import RegistriesD
 from plimsoll.errors import UnreadableKeyError
 from plimsoll.model.location import Location
 from plimsoll.model.reference import DockerReference
-from plimsoll.model.trusted_root import TrustRoot
 from plimsoll.pipeline.policies import Policy
 from plimsoll.policy.prepare import Ready, prepare
 from plimsoll.policy.requirements import Requirement
 from plimsoll.policy.scope import select
+from plimsoll.signatures.trust_index import TrustIndex
 
 
 class RequirementsAt:
@@ -23,7 +23,7 @@ class RequirementsAt:
         self,
         *,
         policy: Policy,
-        trust: TrustRoot | None,
+        trust: TrustIndex | None,
         registries_d: RegistriesD | None,
         read_key: Callable[[str], ConfigFile],
     ) -> None:
@@ -54,7 +54,7 @@ class RequirementsAt:
 
     def _select(self, location: Location) -> tuple[tuple[Requirement, ...], str]:
         if self._policy.document is None:
-            return (() if self._policy.keys is None else (self._policy.keys,)), "--key"
+            return self._policy.ad_hoc, self._policy.ad_hoc[0].where
         selected = select(self._policy.document, location)
         return selected.requirements, selected.scope
 

@@ -18,7 +18,7 @@ from plimsoll.config.keys import read_key_file
 from plimsoll.config.proxies import Proxies
 from plimsoll.config.registries_d import RegistriesD, read_registries_d
 from plimsoll.config.registries_files import read_registries_conf
-from plimsoll.errors import ConfigError, UsageError
+from plimsoll.errors import UsageError
 from plimsoll.model.reference import DockerReference, Reference
 from plimsoll.model.settings import Routes, Settings
 from plimsoll.model.trusted_root import TrustRoot
@@ -28,10 +28,12 @@ from plimsoll.pipeline.batching import Batcher
 from plimsoll.pipeline.intake import Entry, Unread, read_entry
 from plimsoll.pipeline.judging import judge_batch
 from plimsoll.pipeline.layers import BlobHasher, hash_batch
-from plimsoll.pipeline.platforms import PlatformChoice
+from plimsoll.pipeline.platforms import IndexRule
 from plimsoll.pipeline.policies import Policy
 from plimsoll.pipeline.requirements_at import RequirementsAt
+from plimsoll.pipeline.trusted_root import read_public_good_root
 from plimsoll.pipeline.verify import Bench, Watch, verify_reference
+from plimsoll.signatures.trust_index import TrustIndex, index_root
 from plimsoll.transport.base import Meter
 from plimsoll.transport.opening import Transports
 
@@ -56,17 +58,13 @@ class Verifier:
         """What ``tags`` has cost, which is no one image's."""
 
     async def __aenter__(self) -> Self:
-        if self._policy.demands_log and self._trust is None:
-            raise ConfigError(
-                "a log entry is demanded and no trusted root is given (the public-good one is not built in yet): "
-                "give --trusted-root FILE, or --insecure-ignore-tlog to do without the log"
-            )
+        root = self._root()
         settings = self._settings
         if settings.concurrency < 1:
             raise UsageError(f"a concurrency of {settings.concurrency}: at least 1")
-        platform = None if settings.platform is None else PlatformChoice.parse(settings.platform)
+        indexes = IndexRule.of(settings)
         requirements = RequirementsAt(
-            policy=self._policy, trust=self._trust, registries_d=self._registries_d(), read_key=read_key_file
+            policy=self._policy, trust=root, registries_d=self._registries_d(), read_key=read_key_file
         )
         access = self._access = Access(
             settings,
@@ -91,7 +89,7 @@ class Verifier:
             judges=Batcher(judge_batch, executor=self._threads, workers=workers, most=JUDGED_AT_ONCE),
             hasher=BlobHasher(Batcher(hash_batch, executor=self._threads, workers=workers, most=JUDGED_AT_ONCE)),
             layers=settings.layers,
-            platform=platform,
+            indexes=indexes,
             now=time.time,
             monotonic=time.monotonic,
         )
@@ -112,18 +110,33 @@ class Verifier:
             if threads is not None:
                 threads.shutdown(wait=True, cancel_futures=True)
 
-    async def verify(self, image: str | Entry, *, position: int = 0, watch: Watch | None = None) -> Verdict:
+    async def verify(
+        self,
+        image: str | Entry,
+        *,
+        position: int = 0,
+        watch: Watch | None = None,
+        indexes: IndexRule | None = None,
+    ) -> Verdict:
         """The verdict for one image; a text that is no reference is an undetermined verdict.
 
-        ``watch`` is told what each manifest was judged by, as ``plimsoll policy explain`` shows it.
+        ``watch`` is told what each manifest was judged by, as ``plimsoll policy explain`` shows it. ``indexes`` is for
+        this image what the settings' platform and index policy are for the run.
         """
-        bench = self._entered() if watch is None else replace(self._entered(), watch=watch)
         entry = read_entry(image) if isinstance(image, str) else image
         if isinstance(entry, Unread):
             return _unread(entry, position=position)
-        if isinstance(entry, DockerReference) and self._access is not None:
-            self._access.own_credentials(entry.domain)
+        bench = self.bench_for(entry)
+        if watch is not None or indexes is not None:
+            bench = replace(bench, watch=watch or bench.watch, indexes=indexes or bench.indexes)
         return await verify_reference(bench, entry, position=position)
+
+    def bench_for(self, reference: Reference) -> Bench:
+        """What ``reference`` is verified with; ``--creds`` belong to the first registry host that is asked for here."""
+        bench = self._entered()
+        if isinstance(reference, DockerReference) and self._access is not None:
+            self._access.own_credentials(reference.domain)
+        return bench
 
     def verify_many(self, images: Iterable[str | Entry] | AsyncIterable[str | Entry]) -> AsyncGenerator[Verdict, None]:
         """Verdicts as they finish; ``images`` are pulled no faster than verdicts are taken.
@@ -153,6 +166,12 @@ class Verifier:
         if self._bench is None:
             raise RuntimeError("a Verifier is used inside `async with`")
         return self._bench
+
+    def _root(self) -> TrustIndex | None:
+        """The trusted root, its certificates read: the public-good one where one is needed and none is given."""
+        if self._trust is None and not self._policy.needs_root:
+            return None
+        return index_root(self._trust or read_public_good_root(os.environ, now_s=time.time()))
 
     def _registries_d(self) -> RegistriesD | None:
         if self._policy.document is None:

@@ -27,6 +27,7 @@ from plimsoll.policy.fields import (
     texts_at,
 )
 from plimsoll.policy.identity import DEFAULT_IDENTITY, SignedIdentity, parse_identity
+from plimsoll.policy.positions import Positions, position_at
 from plimsoll.policy.requirements import (
     AcceptAnything,
     FulcioTrust,
@@ -53,10 +54,14 @@ _REKOR_KEYS: Final = ("rekorPublicKeyPath", "rekorPublicKeyPaths", "rekorPublicK
 def parse_policy(data: bytes, *, origin: str) -> Policy:
     """Read a policy.json; ``origin`` is the file's name, for messages and reports.
 
-    Raises PolicyError, naming the file, the place in it and what is wrong there.
+    Raises PolicyError, naming the file, line and column, the place in it and what is wrong there.
     """
     try:
-        return _policy(_read(data), data=data, origin=origin)
+        document = _read(data)
+        try:
+            return _policy(document, data=data, origin=origin)
+        except PolicyError as error:
+            raise PolicyError(f"{Positions(data).of_message(str(error))}: {error}") from None
     except PolicyError as error:
         message = str(error)
         cut = message if len(message) <= _MESSAGE_CHARS else f"{message[:_MESSAGE_CHARS]}..."
@@ -69,9 +74,7 @@ def _read(data: bytes) -> object:
     try:
         value: object = read_json(data, max_depth=limits.JSON_DEPTH)
     except ReadError as error:
-        line = data.count(b"\n", 0, error.offset) + 1
-        column = error.offset - (data.rfind(b"\n", 0, error.offset) + 1) + 1
-        raise PolicyError(f"line {line}, column {column}: {error}") from None
+        raise PolicyError(f"{position_at(data, error.offset)}: {error}") from None
     return value
 
 

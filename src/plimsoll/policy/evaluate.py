@@ -17,16 +17,20 @@ from plimsoll.policy.identity import MatchExact, MatchRepoDigestOrExact, accepts
 from plimsoll.policy.prepare import Ready, ReadyRequirement
 from plimsoll.policy.requirements import (
     AcceptAnything,
-    AdHocKeys,
+    AdHoc,
+    CountsAs,
     Reject,
     SignedBaseLayer,
     SignedBy,
     SigstoreSigned,
 )
 from plimsoll.policy.search import Question, search
-from plimsoll.signatures.formats import Family, VerifiedSignature
+from plimsoll.signatures.formats import Family, Verified, VerifiedAttestation, VerifiedSignature
 
 _ACCEPTED: Final = Judgement(outcome=Outcome.ACCEPTED)
+_KEYED: Final[tuple[Family, ...]] = ("sigstore", "bundle")
+_KEYLESS: Final[tuple[Family, ...]] = ("bundle", "sigstore")
+_ATTESTED: Final[tuple[Family, ...]] = ("bundle", "attestation")
 
 
 def judge(ready: Ready, evidence: Evidence) -> Judgement | Needs:
@@ -76,12 +80,12 @@ def assess(item: ReadyRequirement, ready: Ready, evidence: Evidence) -> Judgemen
             return _reject("policy-reject", f"the policy rejects every image of {ready.scope or 'this scope'}")
         case SignedBaseLayer(where=where):
             return _reject("policy-reject", f"{where} is signedBaseLayer, which no image satisfies")
-        case AdHocKeys() as asked:
-            question = Question(trust=item.trust, claims=partial(_annotated, asked), threshold=asked.threshold)
+        case AdHoc() as asked:
+            question = _ad_hoc_question(asked, item)
         case (SigstoreSigned() | SignedBy()) as signed:
-            family: Family = "openpgp" if isinstance(signed, SignedBy) else "sigstore"
+            families: tuple[Family, ...] = ("openpgp",) if isinstance(signed, SignedBy) else ("sigstore",)
             claims = partial(_identified, signed, evidence)
-            question = Question(trust=item.trust, claims=claims, threshold=1, family=family)
+            question = Question(trust=item.trust, claims=claims, threshold=1, families=families)
         case _:
             assert_never(item.requirement)
     if isinstance(item.trust, Reason) and item.trust.code == "unsupported":
@@ -89,7 +93,36 @@ def assess(item: ReadyRequirement, ready: Ready, evidence: Evidence) -> Judgemen
     return search(question, ready, evidence)
 
 
-def _annotated(asked: AdHocKeys, found: VerifiedSignature) -> Reason | None:
+def _ad_hoc_question(asked: AdHoc, item: ReadyRequirement) -> Question:
+    """Keys sign on ``.sig`` tags more often than in bundles, certificates the other way round."""
+    if asked.attestation_type is not None:
+        return Question(
+            trust=item.trust,
+            claims=partial(_of_type, asked),
+            threshold=asked.threshold,
+            families=_ATTESTED,
+            wanted="attestation",
+        )
+    return Question(
+        trust=item.trust,
+        claims=partial(_annotated, asked),
+        threshold=asked.threshold,
+        families=_KEYED if asked.keys else _KEYLESS,
+    )
+
+
+def _of_type(asked: AdHoc, found: Verified) -> Reason | None:
+    if isinstance(found, VerifiedSignature):
+        return Reason(code="no-attestation", message="a good signature, which attests nothing")
+    said = found.statement.predicate_type
+    if said == asked.attestation_type:
+        return None
+    return Reason(code="no-attestation", message=f"{said:.200} is attested, not {asked.attestation_type}")
+
+
+def _annotated(asked: AdHoc, found: Verified) -> Reason | None:
+    if isinstance(found, VerifiedAttestation):
+        return _passes_for_a_signature(asked, found)
     for name, value in asked.annotations:
         if found.annotations.get(name) != value:
             return Reason(
@@ -99,7 +132,17 @@ def _annotated(asked: AdHocKeys, found: VerifiedSignature) -> Reason | None:
     return None
 
 
-def _identified(asked: SigstoreSigned | SignedBy, evidence: Evidence, found: VerifiedSignature) -> Reason | None:
+def _passes_for_a_signature(asked: AdHoc, found: VerifiedAttestation) -> Reason | None:
+    """An attestation says something about an image, not that it may be run (stricter than cosign)."""
+    if asked.counts_as is CountsAs.ANYTHING_SIGNED and not asked.annotations:
+        return None
+    message = f"a good attestation of type {found.statement.predicate_type:.200}, which is no signature of the image"
+    return Reason(code="no-signature", message=message)
+
+
+def _identified(asked: SigstoreSigned | SignedBy, evidence: Evidence, found: Verified) -> Reason | None:
+    if isinstance(found, VerifiedAttestation):
+        return Reason(code="no-signature", message="a good attestation, which is no signature of the image")
     if accepts(asked.identity, image=evidence.location.docker, signed=found.docker_reference):
         return None
     return Reason(

@@ -14,10 +14,11 @@ from plimsoll.model.verdict import Reason
 from plimsoll.policy.fields import member, shown, subscript
 from plimsoll.policy.identity import ExactReference, ExactRepository, MatchExact, MatchRepoDigestOrExact
 from plimsoll.policy.lint_scopes import lint_scopes
+from plimsoll.policy.positions import Position, Positions
 from plimsoll.policy.prepare import ReadKey, prepare
 from plimsoll.policy.requirements import (
     AcceptAnything,
-    AdHocKeys,
+    AdHoc,
     KeySource,
     KeyType,
     Policy,
@@ -35,22 +36,34 @@ _NAMELESS: Final = frozenset({"dir", "oci", "oci-archive", "sif", "tarball"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LintWarning:
-    """One finding: where in the policy, a stable kebab-case code, what is so, and what to do."""
+    """One finding: where in the policy, a stable kebab-case code, what is so, and what to do.
+
+    ``position`` is that of what was written there, or of what it would stand in; None where the text was not given.
+    """
 
     place: str
     code: str
     message: str
     hint: str
+    position: Position | None = None
 
 
-def lint(policy: Policy, *, read_key: ReadKey | None = None) -> tuple[LintWarning, ...]:
+def lint(policy: Policy, *, text: bytes | None = None, read_key: ReadKey | None = None) -> tuple[LintWarning, ...]:
     """All warnings of ``policy``: of its default, then transport by transport.
 
-    With ``read_key`` every key and certificate that the policy names is read too; without, no file is touched.
+    ``text`` is what the policy was read from: with it each has a position. With ``read_key`` every key and certificate
+    that the policy names is read too; without, no file is touched.
     """
+    positions = None if text is None else Positions(text)
     return tuple(
         [
-            LintWarning(place=place, code=name, message=message, hint=hint)
+            LintWarning(
+                place=place,
+                position=None if positions is None else positions.of(place),
+                code=name,
+                message=message,
+                hint=hint,
+            )
             for place, name, message, hint in _findings(policy, read_key)
         ]
     )
@@ -129,7 +142,7 @@ def _lint_requirement(item: Requirement, transport: str | None) -> Iterator[_Fin
             yield from _lint_identity(item, transport)
         case SigstoreSigned():
             yield from _lint_identity(item, transport)
-        case AcceptAnything() | Reject() | AdHocKeys():
+        case AcceptAnything() | Reject() | AdHoc():
             return
 
 

@@ -7,7 +7,7 @@ remembered as a Reason and makes undetermined only what really needs it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
@@ -17,7 +17,7 @@ from plimsoll.model.trusted_root import TrustRoot
 from plimsoll.model.verdict import Reason
 from plimsoll.policy.requirements import (
     AcceptAnything,
-    AdHocKeys,
+    AdHoc,
     FulcioTrust,
     KeySource,
     KeyType,
@@ -30,9 +30,18 @@ from plimsoll.policy.requirements import (
     SigstoreSigned,
 )
 from plimsoll.signatures.certificates import FulcioCertificates, PkiCertificates
-from plimsoll.signatures.formats import KeyTrust, LogByKeys, LogByRoot, LogIgnored, SignatureFormat, Trust
+from plimsoll.signatures.formats import (
+    IdentityTrust,
+    KeyTrust,
+    LogByKeys,
+    LogByRoot,
+    LogIgnored,
+    SignatureFormat,
+    Trust,
+)
 from plimsoll.signatures.known_formats import FORMATS
 from plimsoll.signatures.openpgp import GpgTrust
+from plimsoll.signatures.trust_index import TrustIndex, index_root
 from plimsoll.signatures.x509 import Certificate, parse_pem_certificates
 
 ReadKey = Callable[[str], bytes]
@@ -69,7 +78,7 @@ def prepare(
     requirements: tuple[Requirement, ...],
     *,
     read_key: ReadKey,
-    trust_root: TrustRoot | None,
+    trust_root: TrustIndex | None,
     attachments: bool,
     store: str | None = None,
     scope: str = "",
@@ -90,13 +99,12 @@ def prepare(
     )
 
 
-def _trust(item: Requirement, *, read_key: ReadKey, trust_root: TrustRoot | None) -> Trust | Reason | None:
+def _trust(item: Requirement, *, read_key: ReadKey, trust_root: TrustIndex | None) -> Trust | Reason | None:
     match item:
         case AcceptAnything() | Reject():
             return None
-        case AdHocKeys():
-            log = LogIgnored() if item.log is LogDemand.IGNORED else LogByRoot(root=trust_root or TrustRoot())
-            return KeyTrust(keys=item.keys, log=log, hash_name=item.digest_algorithm)
+        case AdHoc():
+            return _ad_hoc_trust(item, trust_root or index_root(TrustRoot()))
         case SigstoreSigned(keys=KeySource() as source, fulcio=None, pki=None):
             return _sigstore_trust(source, item.rekor_keys, read_key)
         case SigstoreSigned(keys=None, fulcio=FulcioTrust() as fulcio, pki=None):
@@ -111,6 +119,15 @@ def _trust(item: Requirement, *, read_key: ReadKey, trust_root: TrustRoot | None
             return _unsupported(f"signedBy with keyType {item.key_type.value} (skopeo has none either)", item.where)
         case SignedBaseLayer():
             return None
+
+
+def _ad_hoc_trust(item: AdHoc, root: TrustIndex) -> Trust:
+    log = LogIgnored() if item.log is LogDemand.IGNORED else LogByRoot(root=root)
+    if item.keys:
+        return KeyTrust(keys=item.keys, log=log, hash_name=item.digest_algorithm)
+    if item.authorities:
+        root = index_root(replace(root.root, certificate_authorities=item.authorities))
+    return IdentityTrust(identities=item.identities, root=root, log=log, sct=item.sct)
 
 
 def _unsupported(what: str, where: str) -> Reason:

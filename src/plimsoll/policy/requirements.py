@@ -8,9 +8,11 @@ from enum import Enum
 from typing import get_args
 
 from plimsoll.errors import UsageError
-from plimsoll.model.trust import PublicKey
+from plimsoll.model.identity import Identity
+from plimsoll.model.trust import HashName, PublicKey
+from plimsoll.model.trusted_root import CertificateAuthority
 from plimsoll.policy.identity import SignedIdentity
-from plimsoll.signatures.formats import HashName
+from plimsoll.signatures.formats import SctDemand
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,24 +134,41 @@ class LogDemand(Enum):
     IGNORED = "ignored"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AdHocKeys:
-    """``--key``: cosign signatures by at least ``threshold`` distinct ones of ``keys``, for any name.
+class CountsAs(Enum):
+    """What may stand for a signature: a signature alone, or an attestation too, whatever it says (cosign)."""
 
-    ``annotations`` are pairs that each counted payload must carry. ``digest_algorithm`` hashes the payload where the
-    key's own scheme does not fix it. Raises UsageError for a threshold that cannot be met or that nothing would meet.
+    SIGNATURE = "signature"
+    ANYTHING_SIGNED = "anything-signed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdHoc:
+    """``--key``, or ``--certificate-identity`` and its like: signed by at least ``threshold`` distinct signers.
+
+    Those are ``keys``, or certificates issued to one of ``identities``; any name that is signed will do. With an
+    ``attestation_type``, a predicate type's URI, attestations of that type count instead of signatures. ``annotations``
+    are pairs that each counted payload must carry. ``digest_algorithm`` hashes the payload where the key's own scheme
+    does not fix it. ``authorities``, where there are any, replace those of the trusted root. Raises UsageError for a
+    threshold that cannot be met or that nothing would meet, and for keys and identities together.
     """
 
-    keys: tuple[PublicKey, ...]
+    keys: tuple[PublicKey, ...] = ()
+    identities: tuple[Identity, ...] = ()
     threshold: int = 1
     annotations: tuple[tuple[str, str], ...] = ()
     log: LogDemand = LogDemand.REQUIRED
+    sct: SctDemand = SctDemand.REQUIRED
     digest_algorithm: HashName = "sha256"
+    attestation_type: str | None = None
+    counts_as: CountsAs = CountsAs.SIGNATURE
+    authorities: tuple[CertificateAuthority, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.keys:
-            raise UsageError("no key is given; name at least one with --key")
-        distinct = len({key.spki for key in self.keys})
+        if not self.keys and not self.identities:
+            raise UsageError("no key is given; name at least one with --key, or an identity and its issuer")
+        if self.keys and self.identities:
+            raise UsageError("--key and --certificate-identity exclude each other")
+        distinct = len({key.spki for key in self.keys}) or len(set(self.identities))
         if not 1 <= self.threshold <= distinct:
             raise UsageError(f"--threshold {self.threshold}: from 1 to {distinct}, the number of distinct keys given")
         if self.digest_algorithm not in get_args(HashName):
@@ -159,7 +178,7 @@ class AdHocKeys:
     @property
     def where(self) -> str:
         """What a message calls this requirement."""
-        return "--key"
+        return "--key" if self.keys else "--certificate-identity"
 
     @property
     def verifies_signatures(self) -> bool:
@@ -167,7 +186,7 @@ class AdHocKeys:
         return True
 
 
-Requirement = AcceptAnything | Reject | SignedBy | SigstoreSigned | SignedBaseLayer | AdHocKeys
+Requirement = AcceptAnything | Reject | SignedBy | SigstoreSigned | SignedBaseLayer | AdHoc
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,25 +7,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Final, Literal
 
 from plimsoll.errors import ContentError, SignatureError
 from plimsoll.model.evidence import Absent, Attachment, Evidence, Failed, Found, Needs, Place, StorePlace
 from plimsoll.model.verdict import Judgement, Outcome, Reason, SignatureRecord
 from plimsoll.policy.prepare import Ready
-from plimsoll.signatures.formats import Family, SignatureFormat, Trust, VerifiedSignature
+from plimsoll.signatures.formats import Artifact, Family, SignatureFormat, Trust, Verified, VerifiedAttestation
 
-Claims = Callable[[VerifiedSignature], Reason | None]
-"""Whether a proven signature says what the requirement wants: None if so."""
+Claims = Callable[[Verified], Reason | None]
+"""Whether a proven signature or attestation says what the requirement wants: None if so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """Who is trusted, what a good signature must also say, and how many distinct keys are needed."""
+    """Who is trusted, what a good signature must also say, and how many distinct signers are needed.
+
+    ``families`` are those whose places are asked, in this order; ``wanted`` is what a message calls what is missing.
+    """
 
     trust: Trust | Reason | None
     claims: Claims
     threshold: int
-    family: Family = "sigstore"
+    families: tuple[Family, ...] = ("sigstore",)
+    wanted: Literal["signature", "attestation"] = "signature"
 
 
 @dataclass(slots=True)
@@ -34,13 +39,13 @@ class Tally:
 
     records: list[SignatureRecord]
     failures: list[Reason]
-    keys: set[str]
+    signers: set[str]
     undecided: int = 0
 
 
 def search(question: Question, ready: Ready, evidence: Evidence) -> Judgement | Needs:
     """Search place by place; stop between places when enough distinct keys signed, never inside one."""
-    tally = Tally(records=[], failures=[], keys=set())
+    tally = Tally(records=[], failures=[], signers=set())
     for place, signature_format in _places(question, ready, evidence):
         answer = evidence.answers.get(place)
         match answer:
@@ -52,14 +57,14 @@ def search(question: Question, ready: Ready, evidence: Evidence) -> Judgement | 
                 tally.failures.append(reason)
             case Found(attachments=attachments):
                 _try_all(attachments, signature_format, question, evidence, tally)
-        if len(tally.keys) >= question.threshold:
+        if len(tally.signers) >= question.threshold:
             return Judgement(outcome=Outcome.ACCEPTED, signatures=tuple(tally.records))
     return _unmet(question, tally, ready, evidence)
 
 
 def _places(question: Question, ready: Ready, evidence: Evidence) -> Iterator[tuple[Place, SignatureFormat[object]]]:
     """Tags first; then the store, where any format may lie."""
-    formats = [item for item in ready.formats if item.family == question.family]
+    formats = [item for family in question.families for item in ready.formats if item.family == family]
     if ready.attachments:
         for signature_format in formats:
             for place in signature_format.places(evidence.digests):
@@ -109,18 +114,32 @@ def _try(
             reason = question.trust or Reason(code="unsupported", message="no trust was prepared")
             _note(tally, SignatureRecord(format=name, verified=False, reason=reason))
             return
-        found = signature_format.verify(untrusted, question.trust, evidence.digests, evidence.now_s)
+        artifact = Artifact(digests=evidence.digests, data=evidence.manifest.data)
+        found = signature_format.verify(untrusted, question.trust, artifact, evidence.now_s)
     except (SignatureError, ContentError) as error:
         _note(tally, SignatureRecord(format=name, verified=False, reason=Reason.of(error)))
         return
-    unwanted = question.claims(found)
-    _note(tally, SignatureRecord(format=name, verified=unwanted is None, key=found.key, reason=unwanted))
+    _note(tally, _record(found, question.claims(found)))
+
+
+def _record(found: Verified, unwanted: Reason | None) -> SignatureRecord:
+    certified = found.certified
+    return SignatureRecord(
+        format=found.format,
+        verified=unwanted is None,
+        key=found.key,
+        issuer=None if certified is None else certified.issuer,
+        subject=None if certified is None else certified.subject,
+        predicate_type=found.statement.predicate_type if isinstance(found, VerifiedAttestation) else None,
+        signed_at_s=found.signed_at_s,
+        reason=unwanted,
+    )
 
 
 def _note(tally: Tally, record: SignatureRecord) -> None:
     tally.records.append(record)
-    if record.verified and record.key is not None:
-        tally.keys.add(record.key)
+    if record.verified and record.signer is not None:
+        tally.signers.add(record.signer)
     elif record.reason is not None and record.reason.outcome is Outcome.UNDETERMINED:
         tally.undecided += 1
 
@@ -128,28 +147,28 @@ def _note(tally: Tally, record: SignatureRecord) -> None:
 def _unmet(question: Question, tally: Tally, ready: Ready, evidence: Evidence) -> Judgement:
     reasons = [record.reason for record in tally.records if record.reason is not None] + tally.failures
     unknown = any(reason.outcome is Outcome.UNDETERMINED for reason in tally.failures)
-    undecided = unknown or len(tally.keys) + tally.undecided >= question.threshold
+    undecided = unknown or len(tally.signers) + tally.undecided >= question.threshold
     outcome = Outcome.UNDETERMINED if undecided else Outcome.REJECTED
     explained = any(reason.outcome is outcome for reason in reasons)
-    if tally.keys or (reasons and not explained):
+    if tally.signers or (reasons and not explained):
         reasons.insert(
             0,
             Reason(
                 code="threshold-not-met",
-                message=f"signed by {len(tally.keys)} of the trusted keys, {question.threshold} are required",
+                message=f"signed by {len(tally.signers)} of the trusted keys, {question.threshold} are required",
             ),
         )
     elif not reasons:
-        reasons.append(_none(ready, evidence))
+        reasons.append(_none(question, ready, evidence))
     ranked = sorted(reasons, key=lambda reason: reason.outcome is not outcome)
     return Judgement(outcome=outcome, reasons=tuple(dict.fromkeys(ranked)), signatures=tuple(tally.records))
 
 
-def _none(ready: Ready, evidence: Evidence) -> Reason:
-    """Why there is no signature: which places were looked at, and which were not."""
+def _none(question: Question, ready: Ready, evidence: Evidence) -> Reason:
+    """Why there is none: which places were looked at, and which were not."""
     where = []
     if ready.attachments:
-        where.append("no .sig tag lists one (bundles are not read yet)")
+        where.append(_looked_at(question.families))
     elif evidence.location.docker is not None:
         where.append("registries.d does not say use-sigstore-attachments: true here, so none is looked for on tags")
     else:
@@ -157,4 +176,18 @@ def _none(ready: Ready, evidence: Evidence) -> Reason:
     if ready.store is not None:
         shown = ready.store.partition("?")[0]  # a query may be a secret
         where.append(f"none of the kind it asks for is stored {f'below {shown}' if shown else 'beside the image'}")
+    if question.wanted == "attestation":
+        return Reason(code="no-attestation", message=f"an attestation is required; {'; '.join(where)}")
     return Reason(code="no-signature", message=f"a signature is required; {'; '.join(where)}")
+
+
+_PLACES: Final[dict[Family, str]] = {
+    "sigstore": "no .sig tag lists one",
+    "openpgp": "no tag lists OpenPGP signatures",
+    "bundle": "no bundle refers to the image",
+    "attestation": "no .att tag lists one",
+}
+
+
+def _looked_at(families: tuple[Family, ...]) -> str:
+    return " and ".join([_PLACES[family] for family in families])

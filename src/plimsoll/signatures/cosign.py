@@ -7,8 +7,11 @@ A certificate on a ``.sig`` layer is used where certificates are trusted, and ch
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from plimsoll.errors import (
     BadSignatureError,
+    CertificateUntrustedError,
     LogProofMissingError,
     SignatureError,
     SignedDigestMismatchError,
@@ -19,12 +22,14 @@ from plimsoll.model.digest import Digest
 from plimsoll.model.evidence import Attachment, TagPlace
 from plimsoll.model.signature import UntrustedCosignSignature
 from plimsoll.model.trust import PublicKey, parse_pem_key
+from plimsoll.signatures.annotated_timestamp import annotated_times
 from plimsoll.signatures.annotations import (
     CERTIFICATE_ANNOTATION,
     CHAIN_ANNOTATION,
     LOG_ANNOTATION,
     SIGNATURE_ANNOTATION,
     SIMPLE_SIGNING,
+    TIMESTAMP_ANNOTATION,
 )
 from plimsoll.signatures.certificates import (
     CertificateTrust,
@@ -34,12 +39,15 @@ from plimsoll.signatures.certificates import (
     verify_certificate,
 )
 from plimsoll.signatures.formats import (
+    CertifiedSigner,
+    IdentityTrust,
     KeyTrust,
     LogByKeys,
     LogIgnored,
     LogTrust,
     VerifiedSignature,
 )
+from plimsoll.signatures.keyless import check_wanted, verify_leaf
 from plimsoll.signatures.simple_payload import UntrustedPayload, parse_payload
 from plimsoll.signatures.transparency import (
     VerifiedLogEntry,
@@ -67,11 +75,15 @@ def parse_attachment(attachment: Attachment) -> UntrustedCosignSignature:
         log_entry=annotations.get(LOG_ANNOTATION),
         certificate=annotations.get(CERTIFICATE_ANNOTATION),
         chain=annotations.get(CHAIN_ANNOTATION),
+        timestamp=annotations.get(TIMESTAMP_ANNOTATION),
     )
 
 
 def verify_signature(
-    untrusted: UntrustedCosignSignature, trust: KeyTrust | CertificateTrust, digests: tuple[Digest, ...], now_s: float
+    untrusted: UntrustedCosignSignature,
+    trust: KeyTrust | IdentityTrust | CertificateTrust,
+    digests: tuple[Digest, ...],
+    now_s: float,
 ) -> VerifiedSignature:
     """Prove a signature of an image with ``digests``; raises the SignatureError of the first step that fails.
 
@@ -83,27 +95,42 @@ def verify_signature(
         raise BadSignatureError(f"the layer has no annotation {SIGNATURE_ANNOTATION}")
     signature = decode_base64(untrusted.signature, what=f"the annotation {SIGNATURE_ANNOTATION}")
     # 2 to 4. A key that is trusted made it over the payload's bytes, and is logged where that is demanded.
-    if isinstance(trust, KeyTrust):
-        key, logged = _verify_by_keys(untrusted, trust, signature)
-    else:
-        key, logged = _verify_by_certificate(untrusted, trust, signature, now_s)
+    match trust:
+        case KeyTrust():
+            signed = _verify_by_keys(untrusted, trust, signature)
+        case IdentityTrust():
+            signed = _verify_by_identity(untrusted, trust, signature, now_s)
+        case _:
+            signed = _verify_by_certificate(untrusted, trust, signature, now_s)
     # 5. The payload, now known to be signed, is the exact document.
     payload = parse_payload(untrusted.payload)
     # 6. It names this image.
     digest = _claimed(payload, digests)
     return VerifiedSignature(
         format="cosign",
-        key=key.fingerprint,
+        key=signed.key.fingerprint,
         digest=digest,
         docker_reference=payload.docker_reference,
         annotations=payload.optional,
-        logged_at_s=None if logged is None else logged.integrated_time_s,
+        certified=signed.certified,
+        signed_at_s=signed.at_s,
     )
 
 
-def _verify_by_keys(
-    untrusted: UntrustedCosignSignature, trust: KeyTrust, signature: bytes
-) -> tuple[PublicKey, VerifiedLogEntry | None]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Signed:
+    """Who made the signature, and when as far as that is proven."""
+
+    key: PublicKey
+    at_s: float | None
+    certified: CertifiedSigner | None = None
+
+
+def _time(logged: VerifiedLogEntry | None) -> float | None:
+    return None if logged is None else logged.integrated_time_s
+
+
+def _verify_by_keys(untrusted: UntrustedCosignSignature, trust: KeyTrust, signature: bytes) -> _Signed:
     # 2. Where a log entry is demanded there is one: asked first, as it costs nothing.
     if not isinstance(trust.log, LogIgnored) and untrusted.log_entry is None:
         raise LogProofMissingError(
@@ -112,12 +139,12 @@ def _verify_by_keys(
     # 3. A trusted key made it over the payload's bytes.
     key = _signer(untrusted, trust, signature)
     # 4. The log entry is about this signature, key and payload, and a trusted log promised it.
-    return key, _verify_log(untrusted, trust.log, key, signature)
+    return _Signed(key=key, at_s=_time(_verify_log(untrusted, trust.log, key, signature)))
 
 
 def _verify_by_certificate(
     untrusted: UntrustedCosignSignature, trust: CertificateTrust, signature: bytes, now_s: float
-) -> tuple[PublicKey, VerifiedLogEntry | None]:
+) -> _Signed:
     # 2. Where Fulcio is trusted there is a log entry about this signature, certificate and payload: it proves the time.
     log = LogByKeys(keys=trust.rekor_keys) if isinstance(trust, FulcioCertificates) else LogIgnored()
     if isinstance(log, LogByKeys) and untrusted.log_entry is None:
@@ -132,13 +159,36 @@ def _verify_by_certificate(
         at_s=now_s if logged is None else logged.integrated_time_s,
     )
     # 4. Its key made the signature over the payload's bytes.
+    _check_made_by(key, signature=signature, payload=untrusted.payload)
+    return _Signed(key=key, at_s=_time(logged))
+
+
+def _verify_by_identity(
+    untrusted: UntrustedCosignSignature, trust: IdentityTrust, signature: bytes, now_s: float
+) -> _Signed:
+    # 2. The certificate says that it is for somebody who is wanted: asked first, as it costs nothing.
+    leaf = parse_leaf(untrusted.certificate)
+    check_wanted(leaf, trust)
+    if leaf.key is None:
+        raise CertificateUntrustedError(f"{leaf.title} has a key of a kind that is not trusted")
+    # 3. Its key made the signature over the payload's bytes.
+    _check_made_by(leaf.key, signature=signature, payload=untrusted.payload)
+    # 4. The log entry is about this signature, certificate and payload, and a trusted log promised it.
+    logged = _verify_log(untrusted, trust.log, leaf, signature)
+    # 5. At all times that are proven the certificate was valid and led to a trusted authority; and it was logged.
+    stamped = annotated_times(untrusted.timestamp, signature=signature, root=trust.root)
+    proven = stamped if logged is None else (float(logged.integrated_time_s), *stamped)
+    certified = verify_leaf(leaf, chain=parse_intermediates(untrusted.chain), trust=trust, times_s=proven or (now_s,))
+    return _Signed(key=leaf.key, at_s=min(proven, default=None), certified=certified)
+
+
+def _check_made_by(key: PublicKey, *, signature: bytes, payload: bytes) -> None:
     try:
-        verify_by_key(key, signature=signature, signed=untrusted.payload, hash_name="sha256")
+        verify_by_key(key, signature=signature, signed=payload, hash_name="sha256")
     except UntrustedKeyError:
         raise BadSignatureError(
             "the certificate's key did not sign these bytes: they were changed, or another key signed"
         ) from None
-    return key, logged
 
 
 def _signer(untrusted: UntrustedCosignSignature, trust: KeyTrust, signature: bytes) -> PublicKey:

@@ -7,17 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Generic, Literal, TypeVar
 
+from plimsoll.model.attestation import Statement
 from plimsoll.model.digest import Digest
 from plimsoll.model.evidence import Attachment, Place
-from plimsoll.model.trust import PublicKey
-from plimsoll.model.trusted_root import TrustRoot
+from plimsoll.model.identity import Identity
+from plimsoll.model.trust import HashName, PublicKey
 from plimsoll.signatures.certificates import CertificateTrust
 from plimsoll.signatures.openpgp import GpgTrust
+from plimsoll.signatures.trust_index import TrustIndex
 
-HashName = Literal["sha224", "sha256", "sha384", "sha512"]
-Family = Literal["sigstore", "openpgp"]
+Family = Literal["sigstore", "openpgp", "bundle", "attestation"]
+"""``sigstore``: what containers/image knows of cosign; ``bundle``: either kind; ``attestation``: cosign's ``.att``."""
 Untrusted = TypeVar("Untrusted")
 
 
@@ -30,7 +33,7 @@ class LogIgnored:
 class LogByRoot:
     """A log entry is demanded; the log's id selects its key among the root's (cosign's way)."""
 
-    root: TrustRoot
+    root: TrustIndex
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +55,42 @@ class KeyTrust:
     hash_name: HashName = "sha256"
 
 
-Trust = KeyTrust | CertificateTrust | GpgTrust
+class SctDemand(Enum):
+    """Whether a certificate must carry a timestamp of a certificate-transparency log."""
+
+    REQUIRED = "required"
+    IGNORED = "ignored"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdentityTrust:
+    """Trust in certificates that an authority of ``root`` issued to any one of ``identities``. None: nobody is."""
+
+    identities: tuple[Identity, ...]
+    root: TrustIndex
+    log: LogIgnored | LogByRoot
+    sct: SctDemand = SctDemand.REQUIRED
+
+
+Trust = KeyTrust | IdentityTrust | CertificateTrust | GpgTrust
 """Who may have signed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """What a signature must be about: the digests of its bytes, SHA-256 first, and the bytes where they are at hand."""
+
+    digests: tuple[Digest, ...]
+    data: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertifiedSigner:
+    """For whom the signing certificate was issued: its issuer's name for ``subject``, and all else it says of it."""
+
+    issuer: str
+    subject: str
+    claims: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,8 +98,8 @@ class VerifiedSignature:
     """A signature that one trusted key made over one of the image's digests; what it claims beside is signed too.
 
     The caller still owes: whether ``docker_reference`` is a name that the policy wants, and ``annotations``.
-    ``key`` is the fingerprint of the SPKI of the key, or of the certificate's key. ``logged_at_s`` is None unless a log
-    proved it.
+    ``key`` is the fingerprint of the SPKI of the key, or of the certificate's key; ``certified`` is None where no
+    certificate was trusted. ``signed_at_s`` is None unless a log or a timestamp authority proved it.
     """
 
     format: str
@@ -70,7 +107,26 @@ class VerifiedSignature:
     digest: Digest
     docker_reference: str
     annotations: Mapping[str, object] = field(default_factory=dict)
-    logged_at_s: int | None = None
+    certified: CertifiedSigner | None = None
+    signed_at_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifiedAttestation:
+    """A statement about one of the image's digests that one trusted key signed. Members as in VerifiedSignature.
+
+    The caller still owes: whether it is of a type that is asked for, and whether what it says will do.
+    """
+
+    format: str
+    key: str
+    digest: Digest
+    statement: Statement
+    certified: CertifiedSigner | None = None
+    signed_at_s: float | None = None
+
+
+Verified = VerifiedSignature | VerifiedAttestation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,5 +143,5 @@ class SignatureFormat(Generic[Untrusted]):
     name: str
     places: Callable[[tuple[Digest, ...]], tuple[Place, ...]]
     parse: Callable[[Attachment], Untrusted | None]
-    verify: Callable[[Untrusted, Trust, tuple[Digest, ...], float], VerifiedSignature]
+    verify: Callable[[Untrusted, Trust, Artifact, float], Verified]
     family: Family = "sigstore"

@@ -5,6 +5,8 @@ The only module that imports pysequoia, and late: policies without GPG keys neve
 Sequoia judges a key at the time that its signature claims; gpg refuses one that has expired or was revoked since, for
 whatever reason. Both are asked for. Whether a signature itself has expired Sequoia judges by the system clock, so a
 verdict that is replayed later may differ. Its policy also refuses SHA-1 and RSA below 2048 bits, which gpg takes.
+
+Sequoia judges; ``known_signers`` only spares it the arithmetic of signatures like one that it has just accepted.
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ from typing import TYPE_CHECKING, Final
 
 from plimsoll import limits
 from plimsoll.errors import BadSignatureError, PlimsollError, UnreadableKeyError, UntrustedKeyError
-from plimsoll.signatures.packets import read_signed_message
+from plimsoll.signatures.known_signers import KnownSigner, PlainSignature, read_plain, read_signer
+from plimsoll.signatures.packets import SignedMessage, read_signed_message
 
 if TYPE_CHECKING:
     from pysequoia import Cert, Sig
@@ -53,15 +56,40 @@ class _Signer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keyring:
-    """The certificates of some keyrings; ``fingerprints`` are those of their primary keys, in upper-case hex."""
+    """The certificates of some keyrings; ``fingerprints`` are those of their primary keys, in upper-case hex.
+
+    ``_known`` remembers, by fingerprint, the keys that Sequoia has accepted a signature of: it saves time and changes
+    no answer. None is a key that only Sequoia can judge.
+    """
 
     fingerprints: frozenset[str]
     _signers: Mapping[str, tuple[_Signer, ...]] = field(repr=False)
+    _known: dict[str, KnownSigner | None] = field(default_factory=dict, repr=False, compare=False)
 
     def signers(self, handles: Iterable[str]) -> tuple[_Signer, ...]:
         """The keys that have one of these fingerprints or key ids (lower-case hex)."""
         found = [signer for handle in handles for signer in self._signers.get(handle, ())]
         return tuple({(signer.primary, signer.fingerprint): signer for signer in found}.values())
+
+    def vouched(self, plain: PlainSignature, data: bytes, *, now_s: float) -> _Signer | None:
+        """Who made ``plain`` over ``data``, where that is certain without Sequoia; None says nothing."""
+        known = self._known.get(plain.issuer)
+        if known is None or not known.covers(plain, now_s=now_s):
+            return None
+        named = self.signers((plain.issuer, plain.issuer[-16:]))
+        if len(named) != 1 or named[0].fingerprint != plain.issuer or named[0].objection(now_s) is not None:
+            return None
+        return named[0] if known.made(plain, data) else None
+
+    def remember(self, plain: PlainSignature, signer: _Signer, *, now_s: float) -> None:
+        """Note that Sequoia has just accepted ``plain`` as made by ``signer``."""
+        if plain.issuer != signer.fingerprint:
+            return
+        if plain.issuer not in self._known:
+            self._known[plain.issuer] = _known_signer(signer)
+        known = self._known[plain.issuer]
+        if known is not None:
+            known.accepted(plain, now_s=now_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,11 +162,23 @@ def verify_message(message: bytes, keyring: Keyring, *, now_s: float) -> Verifie
     Raises BadSignatureError for any form but the one of ``packets``, for a signature that does not verify or has
     expired, and for a key that is expired, revoked or refused; UntrustedKeyError where no key of the keyring is named.
     """
-    import pysequoia  # noqa: PLC0415  # late, see above
-
     if not keyring.fingerprints:
         raise UntrustedKeyError("no public key is trusted here: the keyrings hold none")
     signed = read_signed_message(message)
+    plain = read_plain(signed.signature_body)
+    vouched = None if plain is None else keyring.vouched(plain, signed.data, now_s=now_s)
+    if vouched is not None:
+        return VerifiedMessage(data=signed.data, signer=vouched.primary.upper())
+    signer = _judged(signed, keyring, now_s=now_s)
+    if plain is not None:
+        keyring.remember(plain, signer, now_s=now_s)
+    return VerifiedMessage(data=signed.data, signer=signer.primary.upper())
+
+
+def _judged(signed: SignedMessage, keyring: Keyring, *, now_s: float) -> _Signer:
+    """The one key of ``keyring`` that Sequoia says made the signature; raises what ``verify_message`` does."""
+    import pysequoia  # noqa: PLC0415  # late, see above
+
     with _sequoia(BadSignatureError, "the OpenPGP signature cannot be read"):
         signature = pysequoia.Sig.from_bytes(signed.signature)
         signers = _good_signers(signature, keyring, now_s=now_s)
@@ -149,7 +189,7 @@ def verify_message(message: bytes, keyring: Keyring, *, now_s: float) -> Verifie
     made = {(each.certificate, each.signing_key) for each in found}
     for signer in signers:
         if made == {(signer.primary, signer.fingerprint)}:
-            return VerifiedMessage(data=signed.data, signer=signer.primary.upper())
+            return signer
     raise BadSignatureError("the OpenPGP signature was made by another key than it names")
 
 
@@ -213,6 +253,17 @@ def _signers(cert: Cert) -> Iterator[_Signer]:
                 refused="is revoked" if revoked else refused,
                 cert=cert,
             )
+
+
+def _known_signer(signer: _Signer) -> KnownSigner | None:
+    """What ``known_signers`` makes of a key; None where it leaves it to Sequoia."""
+    from pysequoia.packet import PacketPile, Tag  # noqa: PLC0415  # late, see above
+
+    with _sequoia(BadSignatureError, "the certificate cannot be read again"):
+        packets = list(PacketPile.from_bytes(bytes(signer.cert)))
+        keys = [packet.body for packet in packets if packet.tag in (Tag.PublicKey, Tag.PublicSubkey)]
+        signatures = [packet.body for packet in packets if packet.tag == Tag.Signature]
+    return read_signer(signer.fingerprint, keys=keys, signatures=signatures)
 
 
 def _primary_facts(cert: Cert, primary: list[Packet]) -> tuple[float | None, str | None]:

@@ -25,6 +25,7 @@ _LEAST_FIRST_PART: Final = 512
 _BINARY_DOCUMENT: Final = 0
 """The signature type over bytes as they are (section 5.2.1.1)."""
 _ONE_PASS_BYTES: Final = 13
+_HEADER_BYTES: Final = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,11 @@ class SignedMessage:
 
     data: bytes
     signature: bytes
+
+    @property
+    def signature_body(self) -> bytes:
+        """The signature packet without its header, which is always as ``_with_header`` writes it."""
+        return self.signature[_HEADER_BYTES:]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

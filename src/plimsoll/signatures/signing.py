@@ -1,43 +1,63 @@
-"""Signing beside verifying: ECDSA P-256 keys from given random bytes, and cosign's payload.
+"""Signing beside verifying: private keys of the trusted kinds, P-256 keys from given random bytes, cosign's payload.
 
 Nothing here draws randomness: the seed comes from the caller and ECDSA nonces are RFC 6979's.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Self
 
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from plimsoll.model.digest import Digest
 from plimsoll.model.trust import PublicKey
+from plimsoll.signatures.payloads import payload_bytes
 from plimsoll.signatures.simple_payload import COSIGN_TYPE
 
 _ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 """The order of P-256's group (FIPS 186-5, SP 800-186 section 3.2.1.3)."""
-_ALGORITHM: Final = ec.ECDSA(hashes.SHA256(), deterministic_signing=True)
+_HASH: Final = hashes.SHA256()
+"""For every curve: skopeo signs and verifies payloads with SHA-256 whatever the key, and so does cosign on ``.sig``."""
+_ECDSA: Final = ec.ECDSA(_HASH, deterministic_signing=True)
+_PKCS1: Final = padding.PKCS1v15()
+
+PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SigningKey:
-    """A P-256 key pair in memory; never shown, never written."""
+    """A key pair in memory, ECDSA, RSA or Ed25519; never shown, and written by ``private_keys`` only."""
 
-    private: ec.EllipticCurvePrivateKey = field(repr=False)
+    private: PrivateKey = field(repr=False)
     public_key: PublicKey
+
+    @classmethod
+    def of(cls, private: PrivateKey) -> Self:
+        """The pair of a private key; raises UnreadableKeyError for a curve or size that no verifier here trusts."""
+        der = private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        return cls(private=private, public_key=PublicKey(der))
 
     @property
     def public_pem(self) -> bytes:
         """The public half as PEM SubjectPublicKeyInfo."""
         return self.private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
+    @property
+    def pkcs8(self) -> bytes:
+        """The private half as DER PKCS#8, not encrypted: for the one who encrypts it."""
+        return self.private.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+
     def sign(self, payload: bytes) -> bytes:
-        """An ECDSA signature over ``payload``'s SHA-256, in DER."""
-        return self.private.sign(payload, _ALGORITHM)
+        """As skopeo and cosign sign: ECDSA in DER or RSA PKCS#1 v1.5 over the SHA-256, Ed25519 over the bytes."""
+        if isinstance(self.private, ec.EllipticCurvePrivateKey):
+            return self.private.sign(payload, _ECDSA)
+        if isinstance(self.private, ed25519.Ed25519PrivateKey):
+            return self.private.sign(payload)
+        return self.private.sign(payload, _PKCS1, _HASH)
 
 
 def signing_key_from_seed(seed: bytes) -> SigningKey:
@@ -47,19 +67,11 @@ def signing_key_from_seed(seed: bytes) -> SigningKey:
     """
     if len(seed) < 32:
         raise ValueError(f"a seed of {len(seed)} bytes is too short: 32 random bytes are needed")
-    private = ec.derive_private_key(int.from_bytes(seed, "big") % (_ORDER - 1) + 1, ec.SECP256R1())
-    der = private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return SigningKey(private=private, public_key=PublicKey(der))
+    return SigningKey.of(ec.derive_private_key(int.from_bytes(seed, "big") % (_ORDER - 1) + 1, ec.SECP256R1()))
 
 
 def cosign_payload(*, repository: str, digest: Digest, annotations: Mapping[str, object] | None = None) -> bytes:
     """The payload that cosign signs for an image (containers-signature(5) with cosign's type)."""
-    document = {
-        "critical": {
-            "identity": {"docker-reference": repository},
-            "image": {"docker-manifest-digest": str(digest)},
-            "type": COSIGN_TYPE,
-        },
-        "optional": dict(annotations) if annotations else None,
-    }
-    return json.dumps(document, separators=(",", ":")).encode()
+    return payload_bytes(
+        kind=COSIGN_TYPE, reference=repository, digest=digest, optional=dict(annotations) if annotations else None
+    )

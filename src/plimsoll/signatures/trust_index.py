@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
-from plimsoll.errors import TrustRootError, UnreadableKeyError
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from plimsoll.errors import TrustRootError, UnreadableKeyError, UntrustedKeyError
 from plimsoll.model.trusted_root import CertificateAuthority, TransparencyLog, TrustRoot
+from plimsoll.signatures.verifying import verify_by_key
 from plimsoll.signatures.x509 import Certificate
+
+_PSS: Final = padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=padding.PSS.AUTO)
+_SHA256: Final = hashes.SHA256()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +51,33 @@ class TrustIndex:
     def ctlogs(self, log_id: bytes) -> tuple[TransparencyLog, ...]:
         """The certificate-transparency logs of that id."""
         return tuple([log for log in self.root.ctlogs if log.log_id == log_id])
+
+    def note_logs(self, name: str) -> tuple[TransparencyLog, ...]:
+        """The transparency logs whose host is ``name``, the origin of a Rekor v2 checkpoint; none for an empty name."""
+        return tuple([log for log in self.root.tlogs if name and log.host == name])
+
+    def authorities_at(self, time_s: float) -> tuple[Authority, ...]:
+        """The authorities for code-signing certificates that were in use then."""
+        return tuple([found for found in self.authorities if found.valid_at(time_s)])
+
+    def timestampers_at(self, time_s: float) -> tuple[Authority, ...]:
+        """The timestamp authorities that were in use then."""
+        return tuple([found for found in self.timestampers if found.valid_at(time_s)])
+
+
+def verify_by_log(log: TransparencyLog, *, signature: bytes, signed: bytes) -> None:
+    """Return if ``log`` made ``signature`` over ``signed``, by its own hash and padding; raises UntrustedKeyError.
+
+    Nothing is said about when: the caller asks ``log.valid_at``.
+    """
+    crypto = log.key.crypto
+    if log.padding == "pkcs1v15" or not isinstance(crypto, rsa.RSAPublicKey):
+        verify_by_key(log.key, signature=signature, signed=signed, hash_name=log.hash_name)
+        return
+    try:
+        crypto.verify(signature, signed, _PSS, _SHA256)
+    except InvalidSignature:
+        raise UntrustedKeyError(f"the log {log.base_url!r:.160} did not make this signature") from None
 
 
 def index_root(root: TrustRoot) -> TrustIndex:

@@ -14,8 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding
 
 from plimsoll import limits
 from plimsoll.errors import BadSignatureError, UntrustedKeyError
-from plimsoll.model.trust import PublicKey
-from plimsoll.signatures.formats import HashName
+from plimsoll.model.trust import HashName, PublicKey
 
 _HASHES: Final[dict[HashName, hashes.HashAlgorithm]] = {
     "sha224": hashes.SHA224(),

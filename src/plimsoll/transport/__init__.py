@@ -9,9 +9,13 @@ from importlib import import_module
 
 _HOME = {
     "Authorizer": "auth",
+    "Destination": "base",
+    "Gpg": "gpg",
     "HttpClient": "http",
+    "LayoutDestination": "layout_push",
     "Meter": "base",
     "Registries": "registry",
+    "RegistryDestination": "registry_push",
     "RegistrySource": "registry",
     "Source": "base",
     "Transports": "opening",

@@ -26,33 +26,36 @@ from plimsoll.wire import (
     Request,
     TokenRequest,
     choose_challenge,
+    has_signature_lists,
     parse_challenges,
     parse_token,
     pull_scope,
+    push_scope,
     refresh_request,
     refusal,
     token_request,
 )
 
-Key = tuple[Host, str, bool]
+Key = tuple[Host, str, bool, bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repository:
     """Where requests go and whom they are for: ``host`` is contacted, ``domain`` and ``path`` are the name there.
 
-    ``stands_in`` as in Endpoint: with other credentials, so with other tokens.
+    ``stands_in`` as in Endpoint: with other credentials, so with other tokens. ``is_written``: a token must allow it.
     """
 
     host: Host
     domain: str
     path: str
     stands_in: bool = False
+    is_written: bool = False
 
     @property
     def key(self) -> Key:
         """What a token is good for; the host is the one object of its name and way to be spoken to."""
-        return self.host, self.path, self.stands_in
+        return self.host, self.path, self.stands_in, self.is_written
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +77,8 @@ class Authorizer:
         self._challenges: dict[Host, Challenge] = {}
         self._proofs: dict[Key, _Proof] = {}
         self._flights: dict[Key, asyncio.Task[_Proof]] = {}
+        self.signature_keepers: set[Host] = set()
+        """Hosts one of whose answers, if only a 401, said in this run that they keep signatures themselves."""
 
     async def get(
         self, repository: Repository, request: Request, *, limit: int, meter: Meter, once: bool = False
@@ -88,6 +93,8 @@ class Authorizer:
             reply = await self._client.get(
                 repository.host, request, limit=limit, meter=meter, authorization=value, once=once
             )
+            if has_signature_lists(reply.headers):
+                self.signature_keepers.add(repository.host)
             if reply.status != 401:
                 return reply
             proof = await self._renewed(repository, request, reply, proof, refreshes=refreshes, meter=meter)
@@ -178,7 +185,7 @@ class Authorizer:
         login = await self._login(repository) if repository.host.may_carry_credentials else None
         if challenge.scheme == "basic":
             return _Proof(value=_basic(login) if isinstance(login, Credentials) else None, until=float("inf"))
-        scope = pull_scope(repository.path)
+        scope = push_scope(repository.path) if repository.is_written else pull_scope(repository.path)
         asked = token_request(challenge, scope=scope)
         note = ""
         if login is not None and not self._may_reach(asked, repository.host):

@@ -73,6 +73,10 @@ class Source(Protocol):
         """
         ...
 
+    async def referrers(self, digest: Digest) -> tuple[Descriptor, ...]:
+        """What is listed as having ``digest`` for its subject, unproven; empty where nothing is."""
+        ...
+
     async def stored_signatures(self, base: str, digest: Digest) -> tuple[bytes, ...]:
         """The image's signature store, whole: the lookaside ``base``, or "" for the transport's own; none is empty.
 
@@ -82,6 +86,18 @@ class Source(Protocol):
 
     async def aclose(self) -> None:
         """Give back what this source alone holds (a directory handle)."""
+        ...
+
+
+class Destination(Protocol):
+    """One repository or layout, to be written to: small blobs, and manifests by tag; raises TransportError."""
+
+    async def put_blob(self, data: bytes) -> None:
+        """Store a blob under its SHA-256."""
+        ...
+
+    async def put_manifest(self, data: bytes, *, tag: str, media_type: str) -> None:
+        """Store a manifest and let ``tag`` name it, whatever it named before; what it refers to is there already."""
         ...
 
 

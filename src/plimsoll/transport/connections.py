@@ -112,10 +112,11 @@ class Connections:
             headers = (*headers, ("Authorization", authorization))
         try:
             return await session.request(
-                "GET" if request.form is None else "POST",
+                request.method if request.form is None else "POST",
                 URL(base + request.target, encoded=True),
                 headers=headers,
-                data=request.form,
+                # Of a body without bytes, as of any, the length is stated: some registries ask for it (411).
+                data=None if request.is_read else request.form or request.body,
                 allow_redirects=False,
                 timeout=times,
                 ssl=context,

@@ -100,6 +100,10 @@ class DirectorySource:
             if read > descriptor.size:
                 return
 
+    async def referrers(self, digest: Digest) -> tuple[Descriptor, ...]:  # noqa: ARG002  # the port's
+        """A folder lists nothing that refers to its image."""
+        return ()
+
     async def stored_signatures(self, base: str, digest: Digest) -> tuple[bytes, ...]:
         """The folder's ``signature-N``, or ``HEX.signature-N`` of an instance; a folder has no lookaside."""
         if base:

@@ -190,7 +190,7 @@ class HttpClient:
         self, host: Host, request: Request, authorization: str | None, meter: Meter, limit: int
     ) -> Reply:
         asked = host.name + request.path
-        if host.base is not None and request.form is None and not self._connections.has_proxy(host.base):
+        if host.base is not None and request.is_read and not self._connections.has_proxy(host.base):
             meter.requests += 1
             reply = await self._kept.get(host.base, request, authorization, context=host.context, limit=limit)
             if reply.status < 300:
@@ -239,6 +239,8 @@ class HttpClient:
         asked = host.name + request.path
         if request.form is not None:
             raise RegistryError(f"{asked} redirects a request that holds a secret", status=reply.status)
+        if not request.is_read:
+            raise RegistryError(f"{asked} redirects a request that writes: nothing is sent there", status=reply.status)
         location = reply.headers.get("Location")
         if not location:
             raise RegistryError(f"{asked}: a redirect without a Location", status=reply.status)

@@ -10,10 +10,12 @@ from plimsoll import limits
 from plimsoll.errors import (
     ContentError,
     InvalidReferenceError,
+    LimitExceededError,
     MalformedManifestError,
     NotFoundError,
 )
 from plimsoll.model.descriptor import Descriptor
+from plimsoll.model.digest import Digest
 from plimsoll.model.manifest import read_descriptor
 from plimsoll.model.reference import is_attachment_tag
 from plimsoll.native import DescriptorFields, ReadError, read_json, read_manifest
@@ -28,12 +30,13 @@ _LAYOUT_BYTES: Final = 64 * limits.KIB
 class LayoutIndex:
     """The entries of one index.json; each becomes a Descriptor when chosen: there may be a hundred thousand."""
 
-    __slots__ = ("_entries", "_names", "_where")
+    __slots__ = ("_entries", "_names", "_referrers", "_where")
 
     def __init__(self, entries: tuple[DescriptorFields, ...], *, where: str) -> None:
         self._entries = entries
         self._where = where
         self._names: dict[str, list[int]] = {}
+        self._referrers: dict[Digest, list[Descriptor]] | None = None
         for at, entry in enumerate(entries):
             name = _name(entry)
             if name is not None:
@@ -80,6 +83,24 @@ class LayoutIndex:
         if found is None:
             raise NotFoundError(f"{self._where} has no image")
         return found
+
+    def referrers(self, digest: Digest, *, subject_of: Callable[[Descriptor], Digest | None]) -> tuple[Descriptor, ...]:
+        """The entries without a name that are about ``digest``; all such entries are looked at once.
+
+        Raises LimitExceededError for more of them than any image may have referrers.
+        """
+        if self._referrers is None:
+            unnamed = [at for at, entry in enumerate(self._entries) if _name(entry) is None]
+            if len(unnamed) > limits.REFERRERS:
+                raise LimitExceededError(f"{self._where} has more than {limits.REFERRERS} entries without a name")
+            referrers: dict[Digest, list[Descriptor]] = {}
+            for at in unnamed:
+                descriptor = self._descriptor(at)
+                subject = subject_of(descriptor)
+                if subject is not None:
+                    referrers.setdefault(subject, []).append(descriptor)
+            self._referrers = referrers
+        return tuple(self._referrers.get(digest, ()))
 
     def _descriptor(self, at: int) -> Descriptor:
         return read_descriptor(self._entries[at], f"{self._where}: manifests[{at}]")

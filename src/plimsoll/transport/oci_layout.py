@@ -10,7 +10,7 @@ from plimsoll.errors import ContentError, InvalidReferenceError, LimitExceededEr
 from plimsoll.model.descriptor import Descriptor
 from plimsoll.model.digest import Digest
 from plimsoll.model.location import Location, locate_path
-from plimsoll.model.manifest import RawManifest, parse_manifest
+from plimsoll.model.manifest import Index, RawManifest, parse_manifest
 from plimsoll.model.reference import ArchiveReference, LayoutReference
 from plimsoll.transport.base import Meter, checked_blob, checked_manifest
 from plimsoll.transport.layout_index import LayoutCache, LayoutIndex
@@ -87,11 +87,8 @@ class LayoutSource:
         return self._manifest(self._index.only(has_subject=self._has_subject))
 
     def _has_subject(self, descriptor: Descriptor) -> bool:
-        try:
-            return parse_manifest(self._manifest(descriptor)).subject is not None
-        except (ContentError, NotFoundError, UnsupportedError):
-            # Whatever cannot be read is no proven attachment, so it counts as an image.
-            return False
+        # Whatever cannot be read is no proven attachment, so it counts as an image.
+        return self._subject(descriptor) is not None
 
     async def manifest_by_tag(self, tag: str) -> RawManifest:
         """The manifest that the layout names ``tag``; raises NotFoundError where it names none so."""
@@ -134,6 +131,29 @@ class LayoutSource:
 
     def _where(self, digest: Digest) -> str:
         return f"{digest} of {self._store.path}"
+
+    async def referrers(self, digest: Digest) -> tuple[Descriptor, ...]:
+        """The fallback tag's entries, and each entry without a name whose manifest has ``digest`` for its subject."""
+        found = (*self._by_fallback_tag(digest), *self._by_subject(digest))
+        return tuple({each.digest: each for each in found}.values())
+
+    def _by_fallback_tag(self, digest: Digest) -> tuple[Descriptor, ...]:
+        try:
+            found = parse_manifest(self._manifest(self._index.named(digest.tag)))
+        except (NotFoundError, UnsupportedError):
+            return ()
+        return found.manifests if isinstance(found, Index) else ()
+
+    def _by_subject(self, digest: Digest) -> tuple[Descriptor, ...]:
+        # ORAS writes what refers to an image as entries without a name.
+        return self._index.referrers(digest, subject_of=self._subject)
+
+    def _subject(self, descriptor: Descriptor) -> Digest | None:
+        try:
+            subject = parse_manifest(self._manifest(descriptor)).subject
+        except (ContentError, NotFoundError, UnsupportedError):
+            return None
+        return None if subject is None else subject.digest
 
     async def stored_signatures(self, base: str, digest: Digest) -> tuple[bytes, ...]:  # noqa: ARG002  # the port's
         """A layout has no signature store."""

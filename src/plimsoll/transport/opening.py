@@ -20,6 +20,7 @@ from plimsoll.transport.stores import resolve
 
 if TYPE_CHECKING:
     from plimsoll.transport.registry import Registries, RegistrySource
+    from plimsoll.transport.registry_push import RegistryDestination
 
 
 def locate(reference: Reference) -> Location:
@@ -78,6 +79,12 @@ class Transports:
     def open_registry(self, reference: DockerReference) -> RegistrySource:
         """The source at the very registry that a reference names, never at a mirror: to list tags."""
         return self._registries_of_run().open_repository(reference)
+
+    def open_destination(self, reference: DockerReference) -> RegistryDestination:
+        """The very repository that a reference names, to be written to; raises BlockedError."""
+        from plimsoll.transport.registry_push import RegistryDestination  # noqa: PLC0415  # as below
+
+        return RegistryDestination(reference, registries=self._registries_of_run())
 
     def _registries_of_run(self) -> Registries:
         if self._registries is None:

@@ -38,15 +38,19 @@ from plimsoll.wire import (
     next_page,
     page_request,
     parse_referrers,
+    parse_signature_list,
     parse_tags_page,
     referrers_request,
     refusal,
+    signature_list_request,
     tag_request,
     tags_request,
 )
 
 _CONTACT: Final = {"docker.io": "registry-1.docker.io"}
 """Docker Hub's name is not its registry's host."""
+_SIMPLE_SIGNING: Final = b"\0simple-signing\n"
+"""What containers/image writes before a stored OpenPGP signature (``signatures.framing``)."""
 _NO_REFERRERS_API: Final = frozenset({400, 404, 405, 406, 501})
 """What registries answer that do not know the endpoint."""
 
@@ -78,6 +82,13 @@ class Registries:
     def open_repository(self, reference: DockerReference) -> RegistrySource:
         """The source at the very registry that is named, to list tags; raises BlockedError."""
         return RegistrySource(reference, endpoints=self._repository_for(reference), registries=self)
+
+    def written_repository(self, reference: DockerReference) -> Repository:
+        """The repository at the very registry that is named, to be written to; raises BlockedError."""
+        endpoint = self._repository_for(reference)[0]
+        physical = endpoint.reference
+        host = self.client.host(_contact(physical), tls=endpoint.tls)
+        return Repository(host=host, domain=physical.domain, path=physical.path, is_written=True)
 
     async def aclose(self) -> None:
         """End what is under way and close all connections."""
@@ -343,11 +354,19 @@ class RegistrySource:
         return refusal(reply.status, reply.body, asked=f"{self._repository.host.name}{request.path}")
 
     async def stored_signatures(self, base: str, digest: Digest) -> tuple[bytes, ...]:
-        """The signatures below the lookaside ``base``; a registry has no store of its own."""
+        """The signatures that the registry says it keeps; else, as in containers/image, those below ``base``."""
+        if self._repository.host in self._authorizer.signature_keepers:
+            return await self._kept_signatures(digest)
         if not base:
             return ()
         path = self._repository.path
         return await read_lookaside(self._registries.client, self._meter, base=base, path=path, digest=digest)
+
+    async def _kept_signatures(self, digest: Digest) -> tuple[bytes, ...]:
+        # A 404 is no empty list: a registry that keeps signatures answers for every image that it has.
+        reply = await self._get(signature_list_request(self._repository.path, digest), limit=limits.PAYLOAD_BYTES)
+        # Framed, for they are of this one form: what begins otherwise must not be taken for another.
+        return tuple([_SIMPLE_SIGNING + content for content in parse_signature_list(reply.body)])
 
     async def aclose(self) -> None:
         """Nothing is held: connections are the client's."""

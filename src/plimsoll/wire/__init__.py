@@ -19,7 +19,17 @@ from plimsoll.wire.requests import (
     tag_request,
     tags_request,
 )
-from plimsoll.wire.token import Token, TokenRequest, parse_token, pull_scope, refresh_request, token_request
+from plimsoll.wire.signature_lists import has_signature_lists, parse_signature_list, signature_list_request
+from plimsoll.wire.token import (
+    Token,
+    TokenRequest,
+    parse_token,
+    pull_scope,
+    push_scope,
+    refresh_request,
+    token_request,
+)
+from plimsoll.wire.uploads import begin_upload, finish_upload, put_manifest, upload_target
 
 __all__ = [
     "Challenge",
@@ -28,21 +38,29 @@ __all__ = [
     "Request",
     "Token",
     "TokenRequest",
+    "begin_upload",
     "blob_request",
     "choose_challenge",
     "digest_request",
+    "finish_upload",
+    "has_signature_lists",
     "next_page",
     "page_request",
     "parse_challenges",
     "parse_referrers",
     "parse_retry_after",
+    "parse_signature_list",
     "parse_tags_page",
     "parse_token",
     "pull_scope",
+    "push_scope",
+    "put_manifest",
     "referrers_request",
     "refresh_request",
     "refusal",
+    "signature_list_request",
     "tag_request",
     "tags_request",
     "token_request",
+    "upload_target",
 ]

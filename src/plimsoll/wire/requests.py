@@ -7,7 +7,7 @@ otherwise: nothing here needs escaping and nothing can climb out of its path (CV
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 from urllib.parse import quote
 
 from plimsoll.errors import InvalidReferenceError
@@ -23,14 +23,22 @@ TAGS_A_PAGE: Final = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One GET: ``target`` is path and query as they go on the line, ``headers`` beside those every request has.
+    """One request: ``target`` is path and query as they go on the line, ``headers`` beside those every request has.
 
     With a ``form`` it is a POST of these bytes, which hold a secret: not shown, and never sent where a redirect leads.
+    Other writing requests carry ``body``; they follow no redirect either.
     """
 
     target: str
     headers: tuple[tuple[str, str], ...] = ()
     form: bytes | None = field(default=None, repr=False)
+    method: Literal["GET", "POST", "PUT"] = "GET"
+    body: bytes = field(default=b"", repr=False)
+
+    @property
+    def is_read(self) -> bool:
+        """Whether it changes nothing where it is sent."""
+        return self.method == "GET" and self.form is None
 
     @property
     def path(self) -> str:

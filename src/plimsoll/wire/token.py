@@ -41,6 +41,11 @@ def pull_scope(path: str) -> str:
     return f"repository:{path}:pull"
 
 
+def push_scope(path: str) -> str:
+    """The right to read and write one repository."""
+    return f"repository:{path}:pull,push"
+
+
 def token_request(challenge: Challenge, *, scope: str) -> TokenRequest:
     """Build the request that a Bearer challenge asks for, for our own ``scope`` however wide the challenge's is.
 

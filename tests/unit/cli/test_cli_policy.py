@@ -45,7 +45,7 @@ def test_lint_with_a_warning(capfd, tmp_path, words, expected):
     path = write(tmp_path, {"default": [{"type": "insecureAcceptAnything"}]})
     code, out, err = run(capfd, "lint", path, *words)
     assert (code, err) == (expected, "")
-    assert out.startswith("default: accept-anything: ")
+    assert out.startswith("line 1, column 2: default: accept-anything: ")
     assert out.endswith(f"{path}: valid, 1 warning\n")
 
 
@@ -55,7 +55,8 @@ def test_lint_as_json(capfd, tmp_path):
     record = json.loads(out)
     assert (code, record["schema"], record["file"], record["error"]) == (0, "plimsoll.lint/v1", str(path), None)
     assert record["policy"].startswith("sha256:")
-    assert [(item["place"], item["code"]) for item in record["warnings"]] == [("default", "accept-anything")]
+    (found,) = record["warnings"]
+    assert (found["place"], found["line"], found["column"], found["code"]) == ("default", 1, 2, "accept-anything")
     assert all(item["message"] and item["hint"] for item in record["warnings"])
 
 

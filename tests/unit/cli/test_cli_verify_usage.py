@@ -16,6 +16,7 @@ UNSIGNED = f"oci:{VECTORS / 'unsigned'}:v1"
 KEY = str(VECTORS / "keys" / "k1.pub")
 ROOT = str(VECTORS / "trust" / "trusted_root.json")
 TRUST = ("--key", KEY, "--insecure-ignore-tlog")
+IDENTITY = ("--certificate-identity", "x", "--certificate-oidc-issuer", "y")
 
 
 @pytest.fixture(autouse=True)
@@ -121,9 +122,7 @@ def test_wrong_usage_is_exit_1_with_one_line(capfd, words, said):
         (["--annotations", "a=b"], ("--annotations", "--key")),
         (["--signature-digest-algorithm", "sha256"], ("--signature-digest-algorithm", "--key")),
         (["--insecure-ignore-tlog", "--policy", "p"], ("--insecure-ignore-tlog", "--key")),
-        # A key demands a log entry, and the root to check it.
-        (["--key", KEY], ("--trusted-root", "--insecure-ignore-tlog")),
-        (["--key", KEY, "--insecure-ignore-tlog=false"], ("--trusted-root", "--insecure-ignore-tlog")),
+        # The root that is given must be one.
         (["--key", KEY, "--trusted-root", "/no/such"], ("/no/such",)),
         (["--key", KEY, "--trusted-root", KEY], ("--trusted-root", "k1.pub")),
         (["--key", "/no/such.pub"], ("--key", "/no/such.pub")),
@@ -134,15 +133,30 @@ def test_wrong_usage_is_exit_1_with_one_line(capfd, words, said):
         (["--key", KEY, "--key", KEY, "--insecure-ignore-tlog", "--threshold", "2"], ("from 1 to 1",)),
         (["--key", KEY, "-a", "novalue"], ("KEY=VALUE",)),
         (["--key", KEY, "--signature-digest-algorithm", "md5"], ("md5",)),
-        # What the contract has and nobody has built yet is refused, never ignored.
-        (["--certificate-identity", "x"], ("--certificate-identity", "not built")),
-        (["--certificate-identity-regexp", "x"], ("--certificate-identity-regexp", "not built")),
-        (["--certificate-oidc-issuer", "x"], ("--certificate-oidc-issuer", "not built")),
-        (["--certificate-oidc-issuer-regexp", "x"], ("--certificate-oidc-issuer-regexp", "not built")),
-        (["--key", KEY, "--certificate-identity", "x"], ("--certificate-identity",)),
-        (["--ca-roots", "x"], ("--ca-roots", "not built")),
-        (["--ca-intermediates", "x"], ("--ca-intermediates", "not built")),
-        (["--attestation-type", "x"], ("--attestation-type", "not built")),
+        # An identity is a subject and its issuer, each said once.
+        (["--certificate-identity", "x"], ("--certificate-oidc-issuer[-regexp]",)),
+        (["--certificate-identity-regexp", "x"], ("--certificate-oidc-issuer[-regexp]",)),
+        (["--certificate-oidc-issuer", "x"], ("--certificate-identity[-regexp]",)),
+        (["--certificate-oidc-issuer-regexp", "x"], ("--certificate-identity[-regexp]",)),
+        ([*IDENTITY, "--certificate-identity-regexp", "x"], ("--certificate-identity[-regexp]",)),
+        ([*IDENTITY, "--certificate-oidc-issuer-regexp", "x"], ("--certificate-oidc-issuer[-regexp]",)),
+        (["--certificate-identity", "", "--certificate-oidc-issuer", "x"], ("empty",)),
+        (["--certificate-identity-regexp", "(", "--certificate-oidc-issuer", "x"], ("RE2",)),
+        (["--certificate-github-workflow-ref", "x"], ("--certificate-github-workflow-ref", "--key")),
+        (["--ca-roots", "x"], ("--ca-roots", "--key")),
+        (["--ca-intermediates", "x"], ("--ca-intermediates", "--key")),
+        (["--attestation-type", "x"], ("--attestation-type", "--key")),
+        (["--cosign-compatible"], ("--cosign-compatible", "--key")),
+        ([*IDENTITY, "--key", KEY], ("--key", "--certificate-identity")),
+        (["--key", KEY, "--ca-roots", "x"], ("--key", "--ca-roots")),
+        ([*IDENTITY, "--policy", "p"], ("--certificate-identity", "--policy")),
+        ([*IDENTITY, "--insecure-policy"], ("--certificate-identity", "--insecure-policy")),
+        ([*IDENTITY, "--threshold", "2"], ("--threshold 2",)),
+        ([*IDENTITY, "--signature-digest-algorithm", "sha256"], ("--signature-digest-algorithm",)),
+        ([*IDENTITY, "--ca-intermediates", ROOT], ("--ca-intermediates", "--ca-roots")),
+        ([*IDENTITY, "--ca-roots", "/no/such.pem"], ("--ca-roots", "/no/such.pem")),
+        ([*IDENTITY, "--ca-roots", KEY], ("--ca-roots", "k1.pub")),
+        ([*IDENTITY, "--attestation-type", "frobnicate"], ("frobnicate",)),
         (["--registries-conf", "/no/such.conf", "--insecure-policy"], ("--registries-conf", "/no/such.conf")),
         (["--registries-conf", "", "--insecure-policy"], ("--registries-conf",)),
         # No policy anywhere, or none that can be read.
@@ -170,7 +184,7 @@ def test_a_policy_that_cannot_be_read_with_certainty_is_exit_1(capfd, policy, do
 def test_wrong_usage_leaves_the_report_of_an_earlier_run_alone(capfd, tmp_path):
     report = tmp_path / "report"
     report.write_text("earlier")
-    refuse(capfd, "verify", "--key", KEY, "--output", str(report), IMAGE)
+    refuse(capfd, "verify", "--key", "/no/such", "--output", str(report), IMAGE)
     refuse(capfd, "verify", *TRUST, "--platform", "x", "--output", str(report), IMAGE)
     assert report.read_text() == "earlier"
 
@@ -366,7 +380,8 @@ def test_help_names_every_option_of_the_contract_that_is_built(capfd):
 @given(st.lists(st.text(st.characters(exclude_characters="\0"), max_size=8), max_size=5))
 def test_no_words_give_a_traceback(words):
     try:
-        code = main(["verify", "--key", KEY, *words])  # no root: whatever is asked, nothing is sent
+        # The root is none: whatever is asked, nothing is sent.
+        code = main(["verify", *TRUST, "--trusted-root", KEY, *words])
     except SystemExit as leave:  # pragma: no cover
         raise AssertionError("main() must return") from leave
     assert code in (0, 1)

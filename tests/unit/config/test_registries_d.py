@@ -315,3 +315,28 @@ def test_the_default_lookaside_is_the_users_or_the_systems(tmp_path: Path, monke
 
     assert found.lookaside(parse_docker_reference("r.example/app")) == place
     assert not uses(found, "r.example/app")
+
+
+def test_new_signatures_go_to_the_staging_place_of_the_most_specific_section_that_has_a_place(tmp_path):
+    (tmp_path / "a.yaml").write_text(
+        "default-docker:\n  lookaside: file:///default\n"
+        "docker:\n"
+        "  r.example: {lookaside: 'https://read/', lookaside-staging: 'file:///write'}\n"
+        "  r.example/only: {lookaside: 'file:///only'}\n"
+        "  r.example/none: {use-sigstore-attachments: true}\n"
+        "  r.example/old: {sigstore-staging: 'file:///old'}\n"
+    )
+    found = read_registries_d(str(tmp_path), {"HOME": "/h"})
+
+    def written(name):
+        return found.written_lookaside(parse_docker_reference(name))
+
+    assert written("r.example/app:v1") == "file:///write"
+    assert found.lookaside(parse_docker_reference("r.example/app:v1")) == "https://read/"
+    assert written("r.example/only/app") == "file:///only"
+    assert written("r.example/none/app") == "file:///write"
+    assert written("r.example/old/app") == "file:///old"
+    assert written("other.example/app") == "file:///default"
+    assert read_registries_d(str(tmp_path / "none"), {"HOME": "/h"}).written_lookaside(
+        parse_docker_reference("a/b")
+    ) == read_registries_d(str(tmp_path / "none"), {"HOME": "/h"}).lookaside(parse_docker_reference("a/b"))

@@ -19,11 +19,14 @@ import plimsoll.model
 from plimsoll import errors
 from plimsoll.errors import PlimsollError, RejectedError
 from plimsoll.model import (
+    attestation,
     bundle,
+    comparison,
     descriptor,
     digest,
     evidence,
     explanation,
+    identity,
     location,
     manifest,
     reference,
@@ -72,7 +75,7 @@ PLACE = evidence.TagPlace(tag="sha256-0.sig", media_types=frozenset({"applicatio
 REASON = verdict.Reason(code="not-found", message="no such manifest")
 RECORD = verdict.SignatureRecord(format="cosign", verified=False, key=str(SHA256), reason=REASON)
 JUDGEMENT = verdict.Judgement(outcome=verdict.Outcome.REJECTED, reasons=(REASON,), signatures=(RECORD,))
-INSTANCE = verdict.Instance(digest=SHA256, platform=str(PLATFORM), judgement=JUDGEMENT)
+INSTANCE = verdict.Instance(digest=SHA256, platform=str(PLATFORM), judgement=JUDGEMENT, inherited=True)
 RAW = manifest.RawManifest(data=b"{}", content_type="application/json")
 
 
@@ -100,6 +103,7 @@ ENTRY = bundle.UntrustedTlogEntry(
 )
 ENVELOPE = bundle.UntrustedEnvelope(payload_type="application/x", payload=b"{}", signatures=(("k", b"s"),))
 MESSAGE = bundle.UntrustedMessageSignature(signature=b"s", digest_algorithm="SHA2_256", digest=b"d")
+SUBJECT = attestation.Subject(name="app", digests={"sha256": SHA256.hex}, annotations={"env": "prod"})
 AUTHORITY = trusted_root.CertificateAuthority(chain=(b"leaf", b"root"), valid_from_s=1.5, valid_until_s=2.5)
 
 
@@ -114,6 +118,7 @@ def a_verdict():
         judged="instances",
         signatures=(RECORD,),
         instances=(INSTANCE,),
+        index=JUDGEMENT,
         contacted=("mirror.example/team/app",),
         requests=3,
         bytes=1811,
@@ -124,10 +129,22 @@ def a_verdict():
 # Callables, because keys take time to make and not every run needs them.
 FINDING = explanation.RequirementFinding(place="default[0]", kind="reject", judgement=JUDGEMENT)
 JUDGED = explanation.JudgedManifest(digest=SHA256, attachments=True, store=None, findings=(FINDING,))
+CASE = comparison.PolicyCase(
+    image=str(DOCKER), expect=verdict.Outcome.REJECTED, name="n", reasons=("no-signature",), platform="all"
+)
 CONFIGURATION = explanation.ConfigurationFile(role="policy", path="/p.json")
 
 
 SAMPLES = {
+    attestation.Statement: lambda: [
+        attestation.Statement(
+            type="https://in-toto.io/Statement/v1",
+            subjects=(SUBJECT,),
+            predicate_type="https://slsa.dev/provenance/v1",
+            predicate={"deep": [1, None]},
+        )
+    ],
+    attestation.Subject: lambda: [SUBJECT],
     bundle.UntrustedBundle: lambda: [
         bundle.UntrustedBundle(version="0.3", content=ENVELOPE, certificates=(b"c",), entries=(ENTRY,)),
         bundle.UntrustedBundle(version="0.3", content=MESSAGE, key_hint="k", timestamps=(b"t",)),
@@ -137,6 +154,10 @@ SAMPLES = {
     bundle.UntrustedMessageSignature: lambda: [MESSAGE],
     bundle.UntrustedTlogEntry: lambda: [ENTRY],
     trusted_root.CertificateAuthority: lambda: [AUTHORITY],
+    comparison.CaseResult: lambda: [comparison.CaseResult(case=CASE, verdict=a_verdict())],
+    comparison.Change: lambda: list(comparison.Change),
+    comparison.PolicyCase: lambda: [CASE],
+    comparison.VerdictPair: lambda: [comparison.VerdictPair(old=a_verdict(), new=a_verdict())],
     descriptor.Descriptor: lambda: [BLOB],
     descriptor.Platform: lambda: [PLATFORM, descriptor.Platform()],
     digest.Digest: lambda: [SHA256, SHA512],
@@ -175,8 +196,24 @@ SAMPLES = {
     evidence.Failed: lambda: [evidence.Failed(reason=REASON)],
     evidence.Found: lambda: [evidence.Found(attachments=(evidence.Attachment(descriptor=BLOB, data=b"one"),))],
     evidence.Needs: lambda: [evidence.Needs(places=(PLACE,))],
+    evidence.ReferrersPlace: lambda: [evidence.ReferrersPlace(digest=SHA256, artifact_type="application/x")],
     evidence.StorePlace: lambda: [evidence.StorePlace(base="https://sigs.example/", digest=SHA256)],
     evidence.TagPlace: lambda: [PLACE],
+    identity.Exact: lambda: [identity.Exact(text="a")],
+    identity.Glob: lambda: [identity.Glob(pattern="a/*")],
+    identity.Identity: lambda: [
+        identity.Identity(issuer=identity.Exact(text="a"), subject=identity.Glob(pattern="*")),
+        identity.Identity(
+            issuer=identity.Regexp(pattern="a+"),
+            subject=identity.Exact(text="b"),
+            claims=(("buildTrigger", identity.Exact(text="push")),),
+        ),
+    ],
+    identity.Regexp: lambda: [
+        identity.Regexp(pattern="a+"),
+        identity.Regexp(pattern="a+", reading=identity.RegexpReading.SEARCH),
+    ],
+    identity.RegexpReading: lambda: list(identity.RegexpReading),
     location.Location: lambda: [location.locate_docker(DOCKER), location.locate_path("oci", "/srv/images")],
     manifest.ImageConfig: lambda: [
         manifest.ImageConfig(os="linux", architecture="amd64", variant=None, diff_ids=(SHA256, SHA512))
@@ -202,6 +239,7 @@ SAMPLES = {
     settings.HttpSettings: lambda: [
         settings.HttpSettings(retries=0, requests_per_s=2.5, auth_realms=frozenset({"a.example"}))
     ],
+    settings.IndexPolicy: lambda: list(settings.IndexPolicy),
     settings.Layers: lambda: list(settings.Layers),
     settings.Settings: lambda: [
         settings.Settings(),
@@ -216,6 +254,9 @@ SAMPLES = {
         signature.UntrustedCosignSignature(
             payload=b"{}", signature="MEU=", log_entry=None, certificate="leaf", chain="root"
         )
+    ],
+    signature.UntrustedAttestation: lambda: [
+        signature.UntrustedAttestation(envelope=b"{}", log_entry=None, certificate="leaf", timestamp="{}")
     ],
     signature.UnknownStoredSignature: lambda: [signature.UnknownStoredSignature(mime_type="application/x")],
     signature.UntrustedSimpleSignature: lambda: [signature.UntrustedSimpleSignature(message=b"\xa3\x01")],

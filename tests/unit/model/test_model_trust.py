@@ -340,10 +340,6 @@ def test_a_root_without_logs_trusts_none():
     assert TrustRoot().logs(rekor().log_id.digest()) == ()
 
 
-def test_members_of_other_uses_are_passed_over():
-    assert parse(root(ctlogs=[{}], certificateAuthorities=[], timestampAuthorities=7, more=None)) == parse(root())
-
-
 def test_logs_are_found_by_their_whole_id():
     found = parse(root(tlogs=[TLOG, rekor("another").trusted()]))
     assert [log.key for log in found.logs(rekor().log_id.digest())] == [rekor().signer.key]

@@ -8,6 +8,7 @@ from fakes.signing import signer
 from fakes.sources import Memory, MemoryTransports
 from plimsoll.errors import ConfigError, RejectedError, UnreadableKeyError, UsageError
 from plimsoll.model.settings import Settings
+from plimsoll.model.trusted_root import CertificateAuthority
 from plimsoll.model.verdict import Outcome, Reason
 from plimsoll.pipeline import verifier as verifier_module
 from plimsoll.pipeline.intake import Unread
@@ -169,10 +170,15 @@ def enter(policy, **options):
     asyncio.run(run())
 
 
-def test_a_log_that_is_demanded_needs_a_trusted_root(key):
-    with pytest.raises(ConfigError, match=r"--trusted-root.*--insecure-ignore-tlog"):
-        enter(Policy.from_keys(key))
+def test_a_log_that_is_demanded_is_the_public_good_one_unless_another_is_given(key):
+    enter(Policy.from_keys(key))
     enter(Policy.from_keys(key), trust=plimsoll.TrustRoot())
+
+
+def test_a_trusted_root_whose_certificates_cannot_be_read_is_refused(key):
+    broken = CertificateAuthority(chain=(b"no certificate",), valid_from_s=0.0, valid_until_s=None)
+    with pytest.raises(ConfigError, match=r"certificateAuthorities\[0\]"):
+        enter(Policy.from_keys(key), trust=plimsoll.TrustRoot(certificate_authorities=(broken,)))
 
 
 @pytest.mark.parametrize(
@@ -216,7 +222,7 @@ def test_a_policy_is_a_document_or_keys(policy):
     with pytest.raises(ValueError, match="never both"):
         Policy(digest="sha256:x")
     with pytest.raises(ValueError, match="never both"):
-        Policy(digest="sha256:x", keys=policy.keys, document=Policy.accept_anything().document)
+        Policy(digest="sha256:x", ad_hoc=policy.ad_hoc, document=Policy.accept_anything().document)
 
 
 def test_the_digest_of_ad_hoc_trust_names_all_that_was_asked(tmp_path, key):
@@ -248,7 +254,7 @@ class TestBlocking:
 
     def test_a_configuration_error_raises(self, key):
         with pytest.raises(ConfigError):
-            verify(REFERENCES, policy=Policy.from_keys(key))
+            verify(REFERENCES, policy=Policy.from_keys(key), settings=Settings(authfile="/no/such/file"))
 
     def test_inside_a_running_loop_it_refuses(self, memory, policy):
         async def run():

@@ -11,15 +11,15 @@ from plimsoll.errors import PlimsollError
 from plimsoll.model.descriptor import OCI_INDEX
 from plimsoll.model.digest import Digest
 from plimsoll.model.reference import parse_reference
-from plimsoll.model.settings import Layers
+from plimsoll.model.settings import Layers, Settings
 from plimsoll.model.verdict import Outcome
 from plimsoll.pipeline.batching import Batcher
 from plimsoll.pipeline.judging import judge_batch
 from plimsoll.pipeline.layers import BlobHasher, hash_batch
-from plimsoll.pipeline.platforms import PlatformChoice
+from plimsoll.pipeline.platforms import IndexRule
 from plimsoll.pipeline.verify import Bench, judgement_of, verify_reference
 from plimsoll.policy.prepare import Ready, prepare
-from plimsoll.policy.requirements import AcceptAnything, AdHocKeys, LogDemand, Reject
+from plimsoll.policy.requirements import AcceptAnything, AdHoc, LogDemand, Reject
 
 NAME = "registry.example/team/app"
 ALICE = signer(name="alice")
@@ -27,7 +27,7 @@ MALLORY = signer(name="mallory")
 
 
 def trusting(*signers, threshold=1):
-    return (AdHocKeys(keys=tuple(s.key for s in signers), threshold=threshold, log=LogDemand.IGNORED),)
+    return (AdHoc(keys=tuple(s.key for s in signers), threshold=threshold, log=LogDemand.IGNORED),)
 
 
 def ready(requirements):
@@ -48,7 +48,7 @@ async def bench(memory, *, requirements=None, layers=Layers.NONE, platform=None,
             judges=Batcher(judge_batch, executor=executor, workers=2, most=8),
             hasher=BlobHasher(Batcher(hash_batch, executor=executor, workers=2, most=8)),
             layers=layers,
-            platform=None if platform is None else PlatformChoice.parse(platform),
+            indexes=IndexRule.of(Settings(platform=platform)),
             now=lambda: 1_800_000_000.0,
             monotonic=lambda: float(next(clock)),
         )

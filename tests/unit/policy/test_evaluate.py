@@ -25,7 +25,7 @@ from plimsoll.policy.identity import ExactRepository, MatchExact, MatchRepoDiges
 from plimsoll.policy.prepare import Ready, ReadyRequirement, prepare
 from plimsoll.policy.requirements import (
     AcceptAnything,
-    AdHocKeys,
+    AdHoc,
     KeySource,
     KeyType,
     LogDemand,
@@ -34,19 +34,26 @@ from plimsoll.policy.requirements import (
     SignedBy,
     SigstoreSigned,
 )
-from plimsoll.signatures.formats import KeyTrust, LogIgnored, SignatureFormat, Trust, VerifiedSignature
+from plimsoll.signatures.formats import Artifact, KeyTrust, LogIgnored, SignatureFormat, Trust, VerifiedSignature
+from plimsoll.signatures.known_formats import BUNDLE as BUNDLE_FORMAT
 from plimsoll.signatures.known_formats import COSIGN, FORMATS
+from plimsoll.signatures.trust_index import index_root
 
 RAW = RawManifest(data=b"the image")
 DIGEST = RAW.digest
 PLACE = COSIGN.places((DIGEST,))[0]
 ALICE, BOB, CAROL, MALLORY = (signer("p256", name) for name in ("alice", "bob", "carol", "mallory"))
-ROOT = parse_trusted_root(trusted_root_bytes(rekor().trusted()))
+ROOT = index_root(parse_trusted_root(trusted_root_bytes(rekor().trusted())))
 ACCEPTED, REJECTED, UNDETERMINED = Outcome.ACCEPTED, Outcome.REJECTED, Outcome.UNDETERMINED
 TIMEOUT = Reason(code="timeout", message="no answer in 30 s")
 BROKEN = Reason(code="manifest-invalid", message="no manifest")
 NOW_S = 1_800_000_000.0
 ABSENT, TIMED_OUT, UNREADABLE = Absent(), Failed(reason=TIMEOUT), Failed(reason=BROKEN)
+
+
+def no_bundles(digests):
+    """Nothing refers to the image: what these tests are about is on tags."""
+    return dict.fromkeys(BUNDLE_FORMAT.places(digests), ABSENT)
 
 
 def evidence(answer=None, *, image="registry.example/team/app:v1", place=PLACE, digests=(DIGEST,)):
@@ -57,7 +64,7 @@ def evidence(answer=None, *, image="registry.example/team/app:v1", place=PLACE, 
         manifest=RAW,
         digests=digests,
         now_s=NOW_S,
-        answers={} if answer is None else {place: answer},
+        answers={**no_bundles(digests), **({} if answer is None else {place: answer})},
     )
 
 
@@ -75,7 +82,7 @@ def lost(reason=TIMEOUT):
 
 
 def keyed(*keys, **asked):
-    return AdHocKeys(keys=tuple(by.key for by in keys or (ALICE,)), **({"log": LogDemand.IGNORED} | asked))
+    return AdHoc(keys=tuple(by.key for by in keys or (ALICE,)), **({"log": LogDemand.IGNORED} | asked))
 
 
 def sigstore(*keys, identity=None, rekor_keys=None, paths=()):
@@ -265,7 +272,7 @@ def test_the_log_is_demanded_unless_ignored():
 
 
 def test_no_trusted_root_trusts_no_log():
-    for root in (None, TrustRoot()):
+    for root in (None, index_root(TrustRoot())):
         without = prepare((keyed(log=LogDemand.REQUIRED),), read_key=no_file, trust_root=root, attachments=True)
         assert outcome(without, found(good(log=rekor()))) is REJECTED
 
@@ -386,7 +393,7 @@ def test_a_threshold_counts_distinct_keys():
 
 def test_the_same_key_twice_is_one_key():
     """The same key under two files: the list holds it twice, the threshold of two is met by its other half only."""
-    twice = AdHocKeys(keys=(ALICE.key, ALICE.key, BOB.key), threshold=2, log=LogDemand.IGNORED)
+    twice = AdHoc(keys=(ALICE.key, ALICE.key, BOB.key), threshold=2, log=LogDemand.IGNORED)
     assert outcome(ready(twice), found(good(ALICE), good(ALICE))) is REJECTED
     assert outcome(ready(twice), found(good(ALICE), good(BOB))) is ACCEPTED
 
@@ -449,13 +456,13 @@ def read_note(item: Attachment) -> UntrustedNote:
     return UntrustedNote(text=(item.data or b"").decode())
 
 
-def prove_note(untrusted: UntrustedNote, trust: Trust, digests: tuple[Digest, ...], now_s: float) -> VerifiedSignature:
+def prove_note(untrusted: UntrustedNote, trust: Trust, artifact: Artifact, now_s: float) -> VerifiedSignature:
     assert isinstance(trust, KeyTrust)
     assert now_s == NOW_S
     for key in trust.keys:
         if untrusted.text == key.fingerprint:
             return VerifiedSignature(
-                format="toy", key=key.fingerprint, digest=digests[0], docker_reference="toy.example/x"
+                format="toy", key=key.fingerprint, digest=artifact.digests[0], docker_reference="toy.example/x"
             )
     raise BadSignatureError(f"{untrusted.text!r} is no trusted note")
 
@@ -519,9 +526,7 @@ def test_a_threshold_counts_over_places_and_formats():
     assert judge(toy(two), toy_evidence(found(note(ALICE)), found(note(ALICE)))).outcome is REJECTED
     assert judge(toy(two), toy_evidence(found(note(ALICE)), TIMED_OUT)).outcome is UNDETERMINED
     both = toy(two, formats=(*FORMATS, TOY))
-    everywhere = replace(
-        evidence(found(good(ALICE))), answers={PLACE: found(good(ALICE)), FIRST: found(note(ALICE)), SECOND: ABSENT}
-    )
+    everywhere = evidence(found(good(ALICE))).with_answers({FIRST: found(note(ALICE)), SECOND: ABSENT})
     assert judge(both, everywhere).outcome is REJECTED
     assert judge(both, everywhere.with_answers({SECOND: found(note(BOB))})).outcome is ACCEPTED
 

@@ -12,7 +12,7 @@ from plimsoll.policy.identity import MatchRepository
 from plimsoll.policy.prepare import prepare
 from plimsoll.policy.requirements import (
     AcceptAnything,
-    AdHocKeys,
+    AdHoc,
     FulcioTrust,
     KeySource,
     KeyType,
@@ -25,9 +25,10 @@ from plimsoll.policy.requirements import (
 )
 from plimsoll.signatures.formats import KeyTrust, LogByKeys, LogByRoot, LogIgnored
 from plimsoll.signatures.known_formats import FORMATS
+from plimsoll.signatures.trust_index import index_root
 
 ALICE, BOB = signer("p256", "alice"), signer("p256", "bob")
-ROOT = parse_trusted_root(trusted_root_bytes(rekor().trusted()))
+ROOT = index_root(parse_trusted_root(trusted_root_bytes(rekor().trusted())))
 
 
 class Files:
@@ -141,14 +142,14 @@ def test_an_unreadable_log_key_spoils_the_trust():
 
 
 def test_ad_hoc_keys_use_the_root():
-    asked = AdHocKeys(keys=(ALICE.key,), digest_algorithm="sha512")
+    asked = AdHoc(keys=(ALICE.key,), digest_algorithm="sha512")
     assert trust_of(asked) == KeyTrust(keys=(ALICE.key,), log=LogByRoot(root=ROOT), hash_name="sha512")
-    ignoring = AdHocKeys(keys=(ALICE.key,), log=LogDemand.IGNORED)
+    ignoring = AdHoc(keys=(ALICE.key,), log=LogDemand.IGNORED)
     assert trust_of(ignoring) == KeyTrust(keys=(ALICE.key,), log=LogIgnored())
 
 
 def test_without_a_root_a_demanded_log_is_still_demanded():
-    assert trust_of(AdHocKeys(keys=(ALICE.key,)), root=None).log == LogByRoot(root=TrustRoot())
+    assert trust_of(AdHoc(keys=(ALICE.key,)), root=None).log == LogByRoot(root=index_root(TrustRoot()))
 
 
 CA = KeySource(data=(b"ca",))

@@ -11,7 +11,7 @@ from plimsoll.model.trust import PublicKey
 from plimsoll.policy.identity import MatchExact
 from plimsoll.policy.requirements import (
     AcceptAnything,
-    AdHocKeys,
+    AdHoc,
     KeySource,
     KeyType,
     LogDemand,
@@ -40,7 +40,7 @@ SOURCE = KeySource(paths=("/k",), where="default[0].keyPath")
         (SignedBaseLayer(base_layer_identity=MatchExact()), False),
         (SignedBy(key_type=KeyType.GPG_KEYS, keys=SOURCE, identity=MatchExact()), True),
         (SigstoreSigned(keys=SOURCE, fulcio=None, pki=None, rekor_keys=None, identity=MatchExact()), True),
-        (AdHocKeys(keys=(ONE,)), True),
+        (AdHoc(keys=(ONE,)), True),
     ],
 )
 def test_what_verifies_signatures_and_that_all_pickle(requirement: Requirement, verifies: bool):
@@ -49,7 +49,7 @@ def test_what_verifies_signatures_and_that_all_pickle(requirement: Requirement, 
 
 
 def test_ad_hoc_keys_demand_a_log_entry_of_one_key_by_default():
-    found = AdHocKeys(keys=(ONE, TWO))
+    found = AdHoc(keys=(ONE, TWO))
 
     assert (found.threshold, found.log, found.digest_algorithm) == (1, LogDemand.REQUIRED, "sha256")
     assert found.where == "--key"
@@ -57,29 +57,29 @@ def test_ad_hoc_keys_demand_a_log_entry_of_one_key_by_default():
 
 @pytest.mark.parametrize("threshold", [1, 2])
 def test_thresholds_that_can_be_met(threshold: int):
-    assert AdHocKeys(keys=(ONE, TWO, ONE), threshold=threshold).threshold == threshold
+    assert AdHoc(keys=(ONE, TWO, ONE), threshold=threshold).threshold == threshold
 
 
 @pytest.mark.parametrize("threshold", [-1, 0, 3])
 def test_thresholds_that_cannot_or_that_nothing_meets(threshold: int):
     with pytest.raises(UsageError, match="from 1 to 2"):
-        AdHocKeys(keys=(ONE, TWO, ONE), threshold=threshold)
+        AdHoc(keys=(ONE, TWO, ONE), threshold=threshold)
 
 
 def test_no_key_is_refused():
     with pytest.raises(UsageError, match="no key"):
-        AdHocKeys(keys=())
+        AdHoc(keys=())
 
 
 @pytest.mark.parametrize("algorithm", ["sha224", "sha256", "sha384", "sha512"])
 def test_digest_algorithms_of_cosign(algorithm: str):
-    assert AdHocKeys(keys=(ONE,), digest_algorithm=algorithm).digest_algorithm == algorithm  # type: ignore[arg-type]
+    assert AdHoc(keys=(ONE,), digest_algorithm=algorithm).digest_algorithm == algorithm  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("algorithm", ["sha1", "SHA256", "", "md5"])
 def test_other_digest_algorithms(algorithm: str):
     with pytest.raises(UsageError, match="--signature-digest-algorithm"):
-        AdHocKeys(keys=(ONE,), digest_algorithm=algorithm)  # type: ignore[arg-type]
+        AdHoc(keys=(ONE,), digest_algorithm=algorithm)  # type: ignore[arg-type]
 
 
 def test_where_is_for_messages_and_no_part_of_the_value():

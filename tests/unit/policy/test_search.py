@@ -55,7 +55,7 @@ def sigstore(*trusted, threshold=1, claims=lambda _found: None):
 
 def openpgp(name="ed25519"):
     trust = GpgTrust(((VECTORS / "keys" / f"{name}.gpg").read_bytes(),))
-    return Question(trust=trust, claims=lambda _found: None, threshold=1, family="openpgp")
+    return Question(trust=trust, claims=lambda _found: None, threshold=1, families=("openpgp",))
 
 
 def ready(*, attachments=True, base=BASE):
@@ -231,7 +231,7 @@ def test_a_claim_that_is_not_met_is_the_records_reason():
 @pytest.mark.parametrize("family", ["sigstore", "openpgp"])
 def test_a_key_that_cannot_be_read_matters_only_where_there_is_a_signature(family):
     reason = Reason(code="key-unreadable", message="no such file")
-    question = Question(trust=reason, claims=lambda _found: None, threshold=1, family=family)
+    question = Question(trust=reason, claims=lambda _found: None, threshold=1, families=(family,))
     blob = GPG if family == "openpgp" else stored_cosign(ALICE)
     judgement = found(question, {TAG: Absent(), STORE: store(blob)})
     assert (judgement.outcome, judgement.reasons) == (Outcome.UNDETERMINED, (reason,))

@@ -93,12 +93,12 @@ def test_fulcio():
     found = prove(GOOD)
     assert found.key == SHORT.by.fingerprint
     assert (found.digest, found.docker_reference) == (DIGEST, "registry.example/team/app")
-    assert (found.format, found.logged_at_s) == ("cosign", LOGGED_AT_S)
+    assert (found.format, found.signed_at_s) == ("cosign", LOGGED_AT_S)
 
 
 def test_pki():
     found = prove(GOOD_PKI, PKI)
-    assert (found.key, found.digest, found.logged_at_s) == (LONG.by.fingerprint, DIGEST, None)
+    assert (found.key, found.digest, found.signed_at_s) == (LONG.by.fingerprint, DIGEST, None)
 
 
 @pytest.mark.parametrize("kind", ["p384", "p521", "rsa2048", "ed25519"])
@@ -131,7 +131,7 @@ def test_the_time_is_the_logs_and_nobody_elses():
     for now_s in (0.0, LOGGED_AT_S, NOW_S, LOGGED_AT_S + 50 * YEAR_S):
         assert prove(GOOD, now_s=now_s)
     for at_s in (LOGGED_AT_S - 60, LOGGED_AT_S + 540):
-        assert prove(signed(SHORT, at_s=at_s)).logged_at_s == at_s
+        assert prove(signed(SHORT, at_s=at_s)).signed_at_s == at_s
     for at_s in (LOGGED_AT_S - 61, LOGGED_AT_S + 541, 0, 2**53 - 1):
         refused(CertificateExpiredError, signed(SHORT, at_s=at_s), now_s=LOGGED_AT_S)
 
@@ -186,7 +186,7 @@ def test_the_entry_of_another_signature():
 
 def test_pki_is_verified_now():
     """A log entry proves no time where no log is trusted."""
-    assert prove(signed(LONG), PKI).logged_at_s is None
+    assert prove(signed(LONG), PKI).signed_at_s is None
     for now_s in (LOGGED_AT_S - YEAR_S, LOGGED_AT_S + YEAR_S):
         assert prove(GOOD_PKI, PKI, now_s=now_s)
     for now_s in (LOGGED_AT_S - YEAR_S - 1, LOGGED_AT_S + YEAR_S + 1, float("nan"), 0.0):

@@ -40,11 +40,12 @@ from plimsoll.model.trusted_root import parse_trusted_root
 from plimsoll.signatures.cosign import SIMPLE_SIGNING, parse_attachment, signature_places, verify_signature
 from plimsoll.signatures.formats import KeyTrust, LogByKeys, LogByRoot, LogIgnored
 from plimsoll.signatures.known_formats import COSIGN
+from plimsoll.signatures.trust_index import index_root
 
 DIGEST = Digest.of(b"the image")
 DIGESTS = (DIGEST,)
 ALICE, MALLORY = signer("p256", "alice"), signer("p256", "mallory")
-ROOT = LogByRoot(root=parse_trusted_root(trusted_root_bytes(rekor().trusted())))
+ROOT = LogByRoot(root=index_root(parse_trusted_root(trusted_root_bytes(rekor().trusted()))))
 UNLOGGED = KeyTrust(keys=(ALICE.key,), log=LogIgnored())
 LOGGED = KeyTrust(keys=(ALICE.key,), log=ROOT)
 BY_LOG_KEY = KeyTrust(keys=(ALICE.key,), log=LogByKeys(keys=(rekor().signer.key,)))
@@ -112,18 +113,18 @@ def test_a_good_signature_without_a_log():
     assert found.digest == DIGEST
     assert found.docker_reference == "registry.example/team/app"
     assert found.annotations == {"env": "prod"}
-    assert found.logged_at_s is None
+    assert found.signed_at_s is None
 
 
 @pytest.mark.parametrize("trust", [LOGGED, BY_LOG_KEY], ids=["by root", "by keys"])
 def test_a_good_signature_with_its_log_entry(trust):
-    assert prove(untrusted(log=rekor()), trust, DIGESTS).logged_at_s == LOGGED_AT_S
+    assert prove(untrusted(log=rekor()), trust, DIGESTS).signed_at_s == LOGGED_AT_S
 
 
 def test_a_log_that_is_ignored_proves_no_time():
     """CVE-2022-23649: nothing is claimed of an entry that was not looked at."""
     forged = replace(untrusted(log=rekor()), log_entry="no entry at all")
-    assert prove(forged, UNLOGGED, DIGESTS).logged_at_s is None
+    assert prove(forged, UNLOGGED, DIGESTS).signed_at_s is None
     refused(LogProofInvalidError, forged, trust=LOGGED)
 
 

@@ -35,6 +35,7 @@ from plimsoll.signatures.transparency import (
     signed_entry_bytes,
     verify_log_entry,
 )
+from plimsoll.signatures.trust_index import index_root
 
 PAYLOAD = payload_bytes(Digest.of(b"the image"))
 OTHER_PAYLOAD = payload_bytes(Digest.of(b"another image"))
@@ -43,7 +44,7 @@ SIGNATURE = ALICE.sign(PAYLOAD)
 SECOND_SIGNATURE = ALICE.sign(PAYLOAD)
 MALLORY = signer("p256", "mallory")
 LOG = rekor()
-ROOT = LogByRoot(root=parse_trusted_root(trusted_root_bytes(LOG.trusted())))
+ROOT = LogByRoot(root=index_root(parse_trusted_root(trusted_root_bytes(LOG.trusted()))))
 KEYS = LogByKeys(keys=(LOG.signer.key,))
 TRUSTS = pytest.mark.parametrize("trust", [ROOT, KEYS], ids=["by root", "by keys"])
 
@@ -217,11 +218,11 @@ def test_the_right_log_among_several():
     verify(promise(), trust=LogByKeys(keys=keys))
     refused(promise(), "does not verify", trust=LogByKeys(keys=keys[:2]))
     root = parse_trusted_root(trusted_root_bytes(*[log.trusted() for log in [*others, LOG]]))
-    verify(promise(), trust=LogByRoot(root=root))
-    refused(promise(log=others[0], logID=LOG.log_id.hexdigest()), "does not verify", trust=LogByRoot(root=root))
+    verify(promise(), trust=LogByRoot(root=index_root(root)))
+    refused(promise(log=others[0], logID=LOG.log_id.hexdigest()), "does not verify", trust=LogByRoot(root=index_root(root)))
 
 
-@pytest.mark.parametrize("trust", [LogByRoot(root=TrustRoot()), LogByKeys(keys=())], ids=["no log", "no key"])
+@pytest.mark.parametrize("trust", [LogByRoot(root=index_root(TrustRoot())), LogByKeys(keys=())], ids=["no log", "no key"])
 def test_no_trusted_log_is_no_proof(trust):
     refused(promise(), "trusted", trust=trust)
 
@@ -232,7 +233,7 @@ def test_a_log_key_that_is_not_ecdsa_signs_no_set(kind, by_root):
     """cosign and containers/image know no other: such a SET is no Rekor v1 SET."""
     log = rekor("other kind", kind)
     root = parse_trusted_root(trusted_root_bytes(log.trusted()))
-    trust = LogByRoot(root=root) if by_root else LogByKeys(keys=(log.signer.key,))
+    trust = LogByRoot(root=index_root(root)) if by_root else LogByKeys(keys=(log.signer.key,))
     refused(promise(log=log), "does not verify", trust=trust)
     beside = LogByKeys(keys=(log.signer.key, LOG.signer.key))
     verify(promise(), trust=beside)
@@ -256,14 +257,14 @@ END_S = 1_700_000_000  # 2023-11-14T22:13:20Z
 @pytest.mark.parametrize("at_s", [START_S, START_S + 1, END_S - 1, END_S])
 def test_both_ends_of_a_logs_validity_count(at_s):
     root = parse_trusted_root(trusted_root_bytes(LOG.trusted(end="2023-11-14T22:13:20Z")))
-    assert verify(promise(at_s=at_s), trust=LogByRoot(root=root)).integrated_time_s == at_s
+    assert verify(promise(at_s=at_s), trust=LogByRoot(root=index_root(root))).integrated_time_s == at_s
 
 
 @pytest.mark.parametrize("at_s", [0, START_S - 1, END_S + 1, 2**53 - 1])
 def test_one_second_beyond_a_logs_validity_is_refused(at_s):
     """CVE-2026-54787: a key's window against the proven time."""
     root = parse_trusted_root(trusted_root_bytes(LOG.trusted(end="2023-11-14T22:13:20Z")))
-    refused(promise(at_s=at_s), "not in use", trust=LogByRoot(root=root))
+    refused(promise(at_s=at_s), "not in use", trust=LogByRoot(root=index_root(root)))
     verify(promise(at_s=at_s), trust=KEYS)  # a bare key has no window
 
 
@@ -276,7 +277,7 @@ def test_one_log_with_two_windows():
     """A log whose entry is renewed: the window that holds the time decides, with its own key."""
     first = LOG.trusted(end="2022-01-01T00:00:00Z")
     second = LOG.trusted(start="2023-01-01T00:00:00Z")
-    root = LogByRoot(root=parse_trusted_root(trusted_root_bytes(first, second)))
+    root = LogByRoot(root=index_root(parse_trusted_root(trusted_root_bytes(first, second))))
     verify(promise(at_s=START_S), trust=root)
     verify(promise(at_s=END_S), trust=root)
     refused(promise(at_s=1_656_633_600), "not in use", trust=root)  # 2022-07-01, between them
@@ -292,7 +293,7 @@ def test_a_key_is_not_used_outside_its_own_window():
             TransparencyLog(log_id=log_id, key=new.signer.key, valid_from_s=101, valid_until_s=None),
         )
     )
-    named = {"trust": LogByRoot(root=root)}
+    named = {"trust": LogByRoot(root=index_root(root))}
     log_hex = LOG.log_id.hexdigest()
     verify(promise(log=old, logID=log_hex, at_s=100), **named)
     verify(promise(log=new, logID=log_hex, at_s=101), **named)
@@ -320,7 +321,7 @@ def test_an_id_that_is_none_names_no_log():
     """A log with an empty id in the trusted root must not answer to every broken one."""
     root = TrustRoot(tlogs=(TransparencyLog(log_id=b"", key=LOG.signer.key, valid_from_s=0, valid_until_s=None),))
     for text in ("", "g" * 64, " " * 64):
-        refused(promise(logID=text), "not in the trusted root", trust=LogByRoot(root=root))
+        refused(promise(logID=text), "not in the trusted root", trust=LogByRoot(root=index_root(root)))
 
 
 def test_policy_json_keys_ask_for_no_log_id():

@@ -56,7 +56,7 @@ def test_a_vector(case):
         found = verify(case["message"], *case["keys"])
         assert (found.format, found.key, found.digest) == ("simple", case["signer"], DIGESTS[0])
         assert found.docker_reference == MADE["reference"]
-        assert found.logged_at_s is None
+        assert found.signed_at_s is None
     else:
         with pytest.raises(SignatureError) as caught:
             verify(case["message"], *case["keys"])

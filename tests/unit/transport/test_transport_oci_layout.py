@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fakes.layouts import LayoutWriter
+from fakes.layouts import LayoutWriter, fields
 from plimsoll import limits
 from plimsoll.errors import (
     ContentError,
@@ -19,7 +19,7 @@ from plimsoll.errors import (
     NotFoundError,
     TransportError,
 )
-from plimsoll.model.descriptor import OCI_MANIFEST, Descriptor
+from plimsoll.model.descriptor import OCI_INDEX, OCI_MANIFEST, Descriptor
 from plimsoll.model.digest import Digest
 from plimsoll.model.reference import LayoutReference
 from plimsoll.transport.layout_index import LayoutCache, check_layout_version, parse_layout_index
@@ -465,3 +465,64 @@ def test_any_version_file_is_read_or_refused_as_content(data):
         check_layout_version(data, where="x")
     except ContentError:
         return
+
+
+# ---- what refers to an image --------------------------------------------------------------------------------------
+
+
+def referrers(folder, digest):
+    async def story():
+        source = opened(folder, digest=digest)
+        try:
+            return [found.digest for found in await source.referrers(digest)]
+        finally:
+            await source.aclose()
+
+    return asyncio.run(story())
+
+
+def index_of(layout, *children):
+    raw = json.dumps(
+        {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [fields(child) for child in children]}
+    ).encode()
+    return layout.blob(raw, OCI_INDEX)
+
+
+def test_what_refers_to_an_image_is_found_by_the_fallback_tag_and_by_entries_without_a_name(tmp_path):
+    layout = LayoutWriter()
+    one, other = layout.image("one", name="v1"), layout.image("other", name="v2")
+    by_subject, of_other = layout.image("by subject", subject=one), layout.image("of the other", subject=other)
+    layout.image("named", name="a-name", subject=one)
+    by_tag = Descriptor(media_type=OCI_MANIFEST, digest=Digest.of(b"by tag"), size=6)
+    layout.list(index_of(layout, by_tag, by_subject), name=one.digest.tag)
+    layout.write(tmp_path)
+    assert referrers(tmp_path, one.digest) == [by_tag.digest, by_subject.digest]
+    assert referrers(tmp_path, other.digest) == [of_other.digest]
+
+
+def test_nothing_refers_to_an_image_whose_fallback_tag_is_an_image(tmp_path):
+    layout = LayoutWriter()
+    one = layout.image("one", name="v1")
+    layout.list(one, name=one.digest.tag)
+    layout.write(tmp_path)
+    assert referrers(tmp_path, one.digest) == []
+
+
+def test_a_fallback_tag_that_cannot_be_read_is_not_the_same_as_none(tmp_path):
+    layout = LayoutWriter()
+    one = layout.image("one", name="v1")
+    layout.list(layout.blob(b"{", OCI_INDEX), name=one.digest.tag)
+    layout.write(tmp_path)
+    with pytest.raises(MalformedManifestError):
+        referrers(tmp_path, one.digest)
+
+
+def test_more_nameless_entries_than_the_cap_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(limits, "REFERRERS", 1)
+    layout = LayoutWriter()
+    one = layout.image("one", name="v1")
+    for text in ("a", "b"):
+        layout.image(text, subject=one)
+    layout.write(tmp_path)
+    with pytest.raises(LimitExceededError, match="without a name"):
+        referrers(tmp_path, one.digest)

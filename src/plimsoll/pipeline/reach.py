@@ -1,0 +1,60 @@
+"""Reach: the way to images for a run that writes: the same credentials, TLS, proxies and files as the Verifier's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from plimsoll.config.access import Access
+from plimsoll.config.auth_file import read_auth_files
+from plimsoll.config.proxies import Proxies
+from plimsoll.config.registries_files import read_registries_conf
+from plimsoll.model.reference import DockerReference
+from plimsoll.model.settings import Routes, Settings
+from plimsoll.transport.opening import Transports
+
+if TYPE_CHECKING:
+    from plimsoll.transport.registry import RegistrySource
+    from plimsoll.transport.registry_push import RegistryDestination
+
+
+class Reach:
+    """Opens what is read and written; an async context manager; raises ConfigError for files that cannot be used."""
+
+    def __init__(self, settings: Settings, *, environ: Mapping[str, str]) -> None:
+        self._access = Access(
+            settings,
+            auth_files=read_auth_files(authfile=settings.authfile, environ=environ),
+            registries=read_registries_conf(settings.registries_conf, environ),
+            environ=environ,
+        )
+        self.transports = Transports(
+            settings.http,
+            credentials_for=self._access.credentials_for,
+            tls_for=self._access.tls_for,
+            routes=Routes(
+                endpoints_for=self._access.endpoints_for,
+                repository_for=self._access.repository_for,
+                proxy_for=Proxies(environ).proxy_for,
+            ),
+        )
+
+    def registry(self, reference: DockerReference) -> tuple[RegistrySource, RegistryDestination]:
+        """An image at the very registry that is named, never at a mirror, to be read and written to.
+
+        Raises BlockedError.
+        """
+        self._access.own_credentials(reference.domain)
+        return self.transports.open_registry(reference), self.transports.open_destination(reference)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            await self.transports.aclose()
+        finally:
+            await self._access.aclose()

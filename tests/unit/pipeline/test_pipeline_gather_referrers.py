@@ -1,0 +1,174 @@
+"""What refers to an image: which of it is read, how often, and what a listing that fails or lies amounts to."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from fakes.sources import Memory, MemorySource, index_bytes, manifest_bytes
+from plimsoll import limits
+from plimsoll.errors import NotFoundError, RegistryError, UnauthorizedError, UnreachableError
+from plimsoll.model.descriptor import OCI_INDEX, Descriptor
+from plimsoll.model.digest import Digest
+from plimsoll.model.evidence import Absent, Failed, Found, Needs, ReferrersPlace
+from plimsoll.model.reference import parse_reference
+from plimsoll.pipeline.gather import gather
+
+BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
+DOCKER = parse_reference("registry.example/team/app:v1")
+
+
+def memory_with_image():
+    memory = Memory()
+    return memory, memory.put_image("v1")
+
+
+def place_of(image):
+    return ReferrersPlace(digest=Digest.parse(image["digest"]), artifact_type="application/vnd.dev.sigstore.bundle")
+
+
+def answer(memory, image):
+    place = place_of(image)
+
+    async def run():
+        async with asyncio.timeout(10):
+            return await gather(MemorySource(memory, DOCKER), Needs(places=(place,)))
+
+    return asyncio.run(run())[place]
+
+
+def data_of(found):
+    assert isinstance(found, Found)
+    return [item.data for item in found.attachments]
+
+
+def test_nothing_that_refers_is_absent():
+    memory, image = memory_with_image()
+    assert answer(memory, image) == Absent()
+
+
+def test_one_bundle_costs_a_listing_a_manifest_and_a_blob():
+    memory, image = memory_with_image()
+    listed = memory.refer(image, b"bundle", BUNDLE)
+    assert data_of(answer(memory, image)) == [b"bundle"]
+    layer = Digest.of(b"bundle")
+    assert memory.asked == [f"referrers of {image['digest']}", str(listed.digest), str(layer)]
+
+
+def test_bundles_of_every_version_are_found_in_order():
+    memory, image = memory_with_image()
+    memory.refer(image, b"one", BUNDLE)
+    memory.refer(image, b"two", "application/vnd.dev.sigstore.bundle+json;version=0.1")
+    assert data_of(answer(memory, image)) == [b"one", b"two"]
+
+
+def test_artifacts_of_another_type_are_not_read():
+    memory, image = memory_with_image()
+    memory.refer(image, b"sbom", "application/spdx+json")
+    assert answer(memory, image) == Absent()
+    assert memory.asked == [f"referrers of {image['digest']}"]
+
+
+@pytest.mark.parametrize("listed_as", ["", BUNDLE])
+def test_what_is_listed_without_a_type_is_looked_at(listed_as):
+    memory, image = memory_with_image()
+    memory.refer(image, b"bundle", BUNDLE, listed_as=listed_as)
+    memory.refer(image, b"other", "application/x", listed_as="")
+    assert data_of(answer(memory, image)) == [b"bundle"]
+
+
+def test_a_listing_that_calls_something_else_a_bundle_finds_none():
+    memory, image = memory_with_image()
+    memory.refer(image, b"other", "application/x", listed_as=BUNDLE)
+    assert answer(memory, image) == Absent()
+
+
+def test_an_artifact_of_two_layers_is_no_bundle():
+    memory, image = memory_with_image()
+    layers = [memory.put_blob(data, BUNDLE) for data in (b"one", b"two")]
+    raw = manifest_bytes(layers=layers, subject=image, artifactType=BUNDLE)
+    found = memory.put_manifest(raw)
+    listed = Descriptor(media_type=found["mediaType"], digest=Digest.of(raw), size=len(raw), artifact_type=BUNDLE)
+    memory.referrers[image["digest"]] = (listed,)
+    assert answer(memory, image) == Absent()
+
+
+def test_an_index_among_the_referrers_is_no_bundle():
+    memory, image = memory_with_image()
+    raw = index_bytes(image, artifactType=BUNDLE)
+    memory.put_manifest(raw, media_type=OCI_INDEX)
+    listed = Descriptor(media_type=OCI_INDEX, digest=Digest.of(raw), size=len(raw), artifact_type=BUNDLE)
+    memory.referrers[image["digest"]] = (listed,)
+    assert answer(memory, image) == Absent()
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        (UnreachableError("gone"), "unreachable"),
+        (UnauthorizedError("401"), "unauthorized"),
+        (RegistryError("500", status=500), "server-error"),
+    ],
+)
+def test_a_listing_that_fails_is_never_absent(fault, code):
+    memory, image = memory_with_image()
+    memory.faults[f"referrers of {image['digest']}"] = fault
+    found = answer(memory, image)
+    assert isinstance(found, Failed)
+    assert found.reason.code == code
+
+
+@pytest.mark.parametrize("fault", [UnreachableError("gone"), NotFoundError("gone")])
+@pytest.mark.parametrize("which", ["manifest", "blob"])
+def test_one_that_cannot_be_had_does_not_hide_the_others(which, fault):
+    memory, image = memory_with_image()
+    lost = memory.refer(image, b"lost", BUNDLE)
+    memory.refer(image, b"kept", BUNDLE)
+    memory.faults[str(lost.digest if which == "manifest" else Digest.of(b"lost"))] = fault
+    found = answer(memory, image)
+    assert [(item.data, item.failure and item.failure.code) for item in found.attachments] == [
+        (None, fault.code),
+        (b"kept", None),
+    ]
+
+
+def test_a_manifest_of_another_size_than_listed_fails():
+    memory, image = memory_with_image()
+    listed = memory.refer(image, b"bundle", BUNDLE)
+    memory.referrers[image["digest"]] = (replace(listed, size=listed.size + 1),)
+    (item,) = answer(memory, image).attachments
+    assert (item.data, item.failure.code) == (None, "digest-mismatch")
+
+
+def test_one_that_is_listed_twice_is_read_once():
+    memory, image = memory_with_image()
+    listed = memory.refer(image, b"bundle", BUNDLE)
+    memory.referrers[image["digest"]] = (listed, listed)
+    assert data_of(answer(memory, image)) == [b"bundle"]
+    assert memory.asked.count(str(listed.digest)) == 1
+
+
+def test_more_than_the_cap_are_not_read():
+    memory, image = memory_with_image()
+    for at in range(limits.SIGNATURES_PER_PLACE + 1):
+        memory.refer(image, b"%d" % at, BUNDLE)
+    found = answer(memory, image)
+    assert isinstance(found, Failed)
+    assert found.reason.code == "limit-exceeded"
+    assert len(memory.asked) == 1
+
+
+def test_a_bundle_past_its_cap_is_not_fetched():
+    memory, image = memory_with_image()
+    memory.refer(image, b"bundle", BUNDLE, size=limits.BUNDLE_BYTES + 1)
+    (item,) = answer(memory, image).attachments
+    assert item.failure.code == "limit-exceeded"
+
+
+def test_all_bundles_together_have_a_cap():
+    memory, image = memory_with_image()
+    count = limits.EVIDENCE_BYTES // limits.BUNDLE_BYTES
+    for at in range(count + 1):
+        memory.refer(image, b"%d" % at, BUNDLE, size=limits.BUNDLE_BYTES)
+    codes = [item.failure.code for item in answer(memory, image).attachments]
+    assert codes == ["digest-mismatch"] * count + ["limit-exceeded"]
