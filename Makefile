@@ -7,7 +7,7 @@
 #   make dist    sdist and wheel into dist/, then the tests against the installed wheel
 #   make format  lets ruff lay the code out
 #   make clean   takes away everything that the others made
-# Variables: PYTHON (the interpreter for the venv), PYTEST_ARGS, DEMO_ARGS, WHEEL_TESTS.
+# Variables: PYTHON (the interpreter for the venv), PYTEST_ARGS, DEMO_ARGS, WHEEL_TESTS, WORKERS (empty: one process).
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -22,6 +22,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 WHEEL := build/wheel-test
 WHEEL_TESTS ?= tests
+# One process for each processor; a file stays in one of them, as its tests share keys that were made for it.
+WORKERS ?= --numprocesses auto --dist loadfile
 NATIVE_STUBS = $(patsubst src/plimsoll/native/%.pyi,plimsoll.native.%,$(filter-out %/__init__.pyi,$(wildcard src/plimsoll/native/_*.pyi)))
 
 help:
@@ -55,8 +57,8 @@ demo: $(VENV)/built
 	$(BIN)/plimsoll demo $(DEMO_ARGS)
 
 test: $(VENV)/built $(VENV)/installed-test
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
-	PLIMSOLL_BACKEND=python $(BIN)/python -m pytest tests/unit tests/parity $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(WORKERS) $(PYTEST_ARGS)
+	PLIMSOLL_BACKEND=python $(BIN)/python -m pytest tests/unit tests/parity $(WORKERS) $(PYTEST_ARGS)
 
 check: $(VENV)/built $(VENV)/installed-check
 	$(BIN)/ruff check
@@ -88,7 +90,7 @@ dist: $(VENV)/made $(VENV)/installed-check $(VENV)/installed-test
 	$(BIN)/python -m venv $(WHEEL)/venv
 	$(WHEEL)/venv/bin/python -m pip install --quiet dist/*.whl --requirement $(VENV)/requirements-test.txt
 	cd $(WHEEL) && venv/bin/python -I -c 'import plimsoll; assert "site-packages" in plimsoll.__file__, plimsoll.__file__'
-	cd $(WHEEL) && venv/bin/python -m pytest $(WHEEL_TESTS) $(PYTEST_ARGS)
+	cd $(WHEEL) && venv/bin/python -m pytest $(WHEEL_TESTS) $(WORKERS) $(PYTEST_ARGS)
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks .coverage

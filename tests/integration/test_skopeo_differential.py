@@ -45,7 +45,7 @@ SIGNED_S = 1_760_000_000
 WHO = ("alice", "bob")
 SOMEBODY = st.sampled_from(["alice", "alice", "alice", "bob"])
 SETTINGS = settings(
-    max_examples=20,
+    max_examples=15,
     deadline=None,
     derandomize=True,  # an image costs skopeo a tenth of a second: always the same ones, and none in search of less
     phases=[Phase.explicit, Phase.generate],
@@ -278,6 +278,36 @@ def test_identities_of_docker_images(bench, data):
     policy = {"default": [{**requirement, "signedIdentity": identity}]}
     name = data.draw(restated.signed_for(image))
     server.stored, server.attached = (simple("alice", name, DIGEST),), ()
+    compare(folder, policy, image=f"docker://{image}", expected=restated.takes(identity, image, name))
+
+
+APP = "registry.example/team/app"
+REMAP = {"type": "remapIdentity", "prefix": "registry.example", "signedPrefix": "localhost:5000/team"}
+BORDERS = [
+    ("matchExact", f"{APP}:v1", APP),
+    ("matchExact", APP, f"{APP}:latest"),
+    ("matchExact", f"{APP}@{DIGEST}", f"{APP}:v1@{DIGEST}"),
+    ("matchRepoDigestOrExact", f"{APP}:v1", f"{APP}@{DIGEST}"),
+    ("matchRepoDigestOrExact", f"{APP}@{DIGEST}", f"{APP}:v7"),
+    ("matchRepoDigestOrExact", f"{APP}@{DIGEST}", f"{APP}@{OTHER}"),
+    ("matchRepoDigestOrExact", f"{APP}@{DIGEST}", APP),
+    ("matchRepository", f"{APP}:v1", APP),
+    ("matchRepository", "registry.example:5000/team/app:v1", f"{APP}:v1"),
+    (REMAP, f"{APP}:v1", "localhost:5000/team/team/app:v1"),
+    (REMAP, "registry.example:5000/team/app:v1", "localhost:5000/team:5000/team/app:v1"),
+    (REMAP | {"signedPrefix": "docker.io"}, "registry.example/team:v1", "team:v1"),
+    ({"type": "exactRepository", "dockerRepository": f"{APP}:v9"}, "localhost:5000/team:v1", APP),
+    ({"type": "exactReference", "dockerReference": f"{APP}:v1"}, "localhost:5000/team:v1", f"{APP}:v1@{DIGEST}"),
+]
+
+
+@pytest.mark.parametrize(("identity", "image", "name"), BORDERS)
+def test_borders_of_identities(bench, identity, image, name):
+    server, folder = bench
+    identity = {"type": identity} if isinstance(identity, str) else identity
+    requirement = {"type": "signedBy", "keyType": "GPGKeys", "keyPath": f"{folder}/alice.gpg"}
+    server.stored, server.attached = (simple("alice", name, DIGEST),), ()
+    policy = {"default": [{**requirement, "signedIdentity": identity}]}
     compare(folder, policy, image=f"docker://{image}", expected=restated.takes(identity, image, name))
 
 

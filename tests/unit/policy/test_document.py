@@ -261,6 +261,8 @@ REFUSED: list[tuple[str, object, str]] = [
     ("sigstore url-safe base64", default(sigstore(keyData="_-8=")), "not standard base64"),
     ("sigstore unpadded base64", default(sigstore(keyData="YQ")), "not standard base64"),
     ("sigstore spaced base64", default(sigstore(keyData=" YQ==")), "not standard base64"),
+    ("sigstore overpadded base64", default(sigstore(keyData="YWI9=")), "not standard base64"),
+    ("sigstore overpadded quads", default(sigstore(keyData="YWIj====")), "not standard base64"),
     ("sigstore non-ASCII base64", default(sigstore(keyData="é===")), "not standard base64"),
     ("two log keys", default(sigstore(keyPath="/k", rekorPublicKeyPath="/r", rekorPublicKeyData=PEM64)), "at most one"),
     (
