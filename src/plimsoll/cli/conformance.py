@@ -1,7 +1,7 @@
 """``plimsoll conformance``: the protocol by which the sigstore conformance suite drives a client.
 
-Its arguments are the suite's, in its own order; an exit code is all that it looks at. Source: sigstore-conformance,
-docs/cli_protocol.md.
+Its arguments are the suite's, in its own order; an exit code is all that it looks at. Source: the protocol page
+of sigstore-conformance (cli_protocol.md).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from plimsoll.pipeline.trusted_root import read_public_good_root
 
 ACTIONS: Final = {
     "verify-bundle": "verify a bundle about a file, or about a digest",
+    "sign-bundle": "sign a file, keyless, and write the bundle",
 }
 """Action -> what it does; each is the module ``conformance_ACTION`` beside this one."""
 

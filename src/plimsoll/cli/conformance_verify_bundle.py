@@ -1,4 +1,4 @@
-"""``plimsoll conformance verify-bundle``: is this bundle good, for this artifact and signer?"""
+"""``plimsoll conformance verify-bundle``: whether a bundle is good, for this artifact and this signer."""
 
 from __future__ import annotations
 

@@ -9,15 +9,18 @@ from dataclasses import dataclass
 
 from plimsoll import limits
 from plimsoll.config.files import read_file
-from plimsoll.errors import ConfigError, DigestMismatchError
-from plimsoll.model.digest import Digest
+from plimsoll.errors import ConfigError, DigestMismatchError, PayloadError
+from plimsoll.model.digest import HEX_LENGTH, Digest
 from plimsoll.model.identity import Identity
 from plimsoll.model.trust import PublicKey
 from plimsoll.model.trusted_root import TrustRoot
 from plimsoll.native import sha256_files
+from plimsoll.pipeline.notary import Notary
 from plimsoll.signatures.bundle import parse_bundle
 from plimsoll.signatures.formats import Artifact, IdentityTrust, KeyTrust, LogByRoot, Verified
+from plimsoll.signatures.made_bundles import sign_blob, sign_statement
 from plimsoll.signatures.sigstore import needs_bytes, verify_bundle
+from plimsoll.signatures.statement import parse_statement
 from plimsoll.signatures.trust_index import index_root
 
 
@@ -50,9 +53,7 @@ def open_blob(path: str) -> Blob:
     return Blob(digest=digest, read=lambda: _read(path, digest))
 
 
-def verify_blob(
-    bundle: bytes, blob: Blob, *, signer: PublicKey | Identity, root: TrustRoot, now_s: float
-) -> Verified:
+def verify_blob(bundle: bytes, blob: Blob, *, signer: PublicKey | Identity, root: TrustRoot, now_s: float) -> Verified:
     """Prove that ``signer`` signed ``blob``, by the bytes of a bundle with an entry of one of the root's logs.
 
     Raises SignatureError, TrustRootError for a root whose certificates cannot be read, ConfigError for bytes that are
@@ -71,6 +72,22 @@ def verify_blob(
     data = blob.read()
     more = [Digest.of(data, algorithm="sha384"), Digest.of(data, algorithm="sha512")]
     return verify_bundle(untrusted, trust, Artifact(digests=(blob.digest, *more), data=data), now_s)
+
+
+async def sign_file(data: bytes, *, notary: Notary, is_statement: bool) -> bytes:
+    """The bundle of a file's bytes; of an in-toto statement, in an envelope, about the statement's own subjects.
+
+    Raises PayloadError for a statement that cannot be read, and what ``Notary.bundle`` raises.
+    """
+    if not is_statement:
+        digests = (Digest.of(data), Digest.of(data, algorithm="sha384"), Digest.of(data, algorithm="sha512"))
+        return await notary.bundle(sign_blob(data, notary.credential), artifact=Artifact(digests=digests, data=data))
+    subjects = parse_statement(data).subjects
+    known = [f"{name}:{value}" for each in subjects for name, value in each.digests.items() if name in HEX_LENGTH]
+    if not known:
+        raise PayloadError("no subject of the statement has a digest by sha256, sha384 or sha512")
+    artifact = Artifact(digests=tuple([Digest.parse(each) for each in known]))
+    return await notary.bundle(sign_statement(data, notary.credential), artifact=artifact)
 
 
 def _read(path: str, digest: Digest) -> bytes:
