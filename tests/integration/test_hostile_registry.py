@@ -921,6 +921,20 @@ def test_without_the_api_the_fallback_tag_is_read_and_the_lack_remembered(missin
     run(story)
 
 
+def test_a_registry_that_knows_sha256_alone_still_has_the_api() -> None:
+    async def story(stage: Stage) -> None:
+        other = Digest.of(BLOB, algorithm="sha512")
+        stage.registry.on(f"/v2/app/referrers/{other}", hostile.refused(404))
+        stage.registry.on(REFERRERS, index(b"one"))
+        assert await stage.source().referrers(other) == ()
+        [found] = await stage.source().referrers(DIGEST)
+        assert found.digest == Digest.of(b"one")
+        # `sha512-HEX` is no tag: it is not even asked for.
+        assert [seen.path for seen in stage.registry.seen] == [f"/v2/app/referrers/{other}", REFERRERS]
+
+    run(story)
+
+
 def test_no_api_and_no_fallback_tag_is_none() -> None:
     async def story(stage: Stage) -> None:
         assert await stage.source().referrers(DIGEST) == ()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from plimsoll.model.digest import Digest
 from plimsoll.native import JsonValue
 
 
@@ -32,3 +33,10 @@ class Statement:
     subjects: tuple[Subject, ...]
     predicate_type: str
     predicate: Mapping[str, JsonValue] | None
+
+    def subject_with(self, digest: Digest) -> Subject:
+        """The first subject that has ``digest``; raises ValueError where none has."""
+        for subject in self.subjects:
+            if subject.digests.get(digest.algorithm) == digest.hex:
+                return subject
+        raise ValueError(f"no subject has {digest}")

@@ -126,9 +126,11 @@ class _Referrers:
                 layer = await self._layer(referrer)
                 if layer is None:
                     return None
-                self._bytes_left -= layer.size
-                if self._bytes_left < 0:
-                    raise LimitExceededError(f"it and those before it have more than {limits.EVIDENCE_BYTES} bytes")
+                # Only what is read is counted: a size that is merely claimed must not crowd out the others.
+                if layer.size <= limits.BUNDLE_BYTES:
+                    if layer.size > self._bytes_left:
+                        raise LimitExceededError(f"it and others have more than {limits.EVIDENCE_BYTES} bytes")
+                    self._bytes_left -= layer.size
                 return Attachment(descriptor=layer, data=await self._source.blob(layer, limit=limits.BUNDLE_BYTES))
             except _UNANSWERED as error:
                 reason = Reason(code=error.code, message=f"the referrer {referrer.digest}: {error}")

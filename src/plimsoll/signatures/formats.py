@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Generic, Literal, TypeVar
 
-from plimsoll.model.attestation import Statement
+from plimsoll.model.attestation import Statement, Subject
 from plimsoll.model.digest import Digest
 from plimsoll.model.evidence import Attachment, Place
 from plimsoll.model.identity import Identity
@@ -48,11 +48,15 @@ LogTrust = LogIgnored | LogByRoot | LogByKeys
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyTrust:
-    """Trust in named keys: any one of ``keys`` makes a signature good. No keys: nothing is good."""
+    """Trust in named keys: any one of ``keys`` makes a signature good. No keys: nothing is good.
+
+    ``stamped_by`` is the root whose timestamp authorities prove a time where no log is asked; None asks for none.
+    """
 
     keys: tuple[PublicKey, ...]
     log: LogTrust
     hash_name: HashName = "sha256"
+    stamped_by: TrustIndex | None = None
 
 
 class SctDemand(Enum):
@@ -124,6 +128,11 @@ class VerifiedAttestation:
     statement: Statement
     certified: CertifiedSigner | None = None
     signed_at_s: float | None = None
+
+    @property
+    def subject(self) -> Subject:
+        """The first of the statement's subjects that is this image."""
+        return self.statement.subject_with(self.digest)
 
 
 Verified = VerifiedSignature | VerifiedAttestation

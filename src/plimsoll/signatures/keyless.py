@@ -23,6 +23,8 @@ def verify_leaf(
 ) -> CertifiedSigner:
     """Whom the leaf was issued to, proven; ``chain`` came with the signature and is only tried, never trusted.
 
+    It is tried for authorities of which the trusted root has the anchor alone, as in cosign: where it names what
+    stands between, an intermediate that it no longer names, or names for another window, is not brought back so.
     ``times_s``, in seconds since 1970, are all the times at which it must have been valid, at least one. Raises
     IdentityMismatchError, CertificateUntrustedError, CertificateExpiredError, SctInvalidError.
     """
@@ -53,9 +55,10 @@ def _path(
             return find_path(
                 leaf,
                 roots=(authority.anchor,),
-                intermediates=(*authority.others, *chain),
+                intermediates=authority.others or chain,
                 at_s=at_s,
                 usages=(CODE_SIGNING,),
+                issued=trust.root.facts.is_issued,
             )
         except (CertificateUntrustedError, CertificateExpiredError) as error:
             # That a certificate had expired says more than that another authority did not issue it.

@@ -21,7 +21,7 @@ from plimsoll.errors import (
     UnreadableKeyError,
     UntrustedKeyError,
 )
-from plimsoll.model.attestation import Statement, Subject
+from plimsoll.model.attestation import Statement
 from plimsoll.model.bundle import UntrustedBundle, UntrustedEnvelope, UntrustedMessageSignature
 from plimsoll.model.digest import Digest
 from plimsoll.model.trust import PublicKey
@@ -229,7 +229,7 @@ def _verify_times(
 def _root(trust: KeyTrust | IdentityTrust) -> TrustIndex | None:
     if isinstance(trust, IdentityTrust):
         return trust.root
-    return trust.log.root if isinstance(trust.log, LogByRoot) else None
+    return trust.log.root if isinstance(trust.log, LogByRoot) else trust.stamped_by
 
 
 def _certificate_times(times: _Times, trust: IdentityTrust, now_s: float) -> tuple[float, ...]:
@@ -270,7 +270,7 @@ def _verified(
             certified=certified,
             signed_at_s=signed_at_s,
         )
-    subject = None if statement is None else _subject(statement, digest)
+    subject = None if statement is None else statement.subject_with(digest)
     return VerifiedSignature(
         format=FORMAT,
         key=key.fingerprint,
@@ -280,7 +280,3 @@ def _verified(
         certified=certified,
         signed_at_s=signed_at_s,
     )
-
-
-def _subject(statement: Statement, digest: Digest) -> Subject:
-    return next(each for each in statement.subjects if each.digests.get(digest.algorithm) == digest.hex)

@@ -10,6 +10,7 @@ from typing import Final
 
 from plimsoll import limits
 from plimsoll.errors import (
+    ConnectTimeoutError,
     ContentError,
     DigestMismatchError,
     LimitExceededError,
@@ -22,11 +23,12 @@ from plimsoll.model.descriptor import Descriptor
 from plimsoll.model.digest import Digest
 from plimsoll.model.location import Location, locate_docker
 from plimsoll.model.manifest import RawManifest
-from plimsoll.model.reference import DockerReference
+from plimsoll.model.reference import DockerReference, is_tag
 from plimsoll.model.settings import CredentialsFor, Endpoint, EndpointsFor, HttpSettings, Routes, TLSFor
 from plimsoll.transport.auth import Authorizer, Key, Repository
 from plimsoll.transport.base import Meter, checked_blob, checked_manifest
 from plimsoll.transport.connections import BodyStream
+from plimsoll.transport.hosts import Host
 from plimsoll.transport.http import HttpClient
 from plimsoll.transport.lookaside import read_lookaside
 from plimsoll.transport.resuming import resumed
@@ -147,9 +149,11 @@ class RegistrySource:
         self._contacted: list[str] = []
         self._physical, self._repository = self._at(endpoints[0])
 
+    def _host(self, endpoint: Endpoint) -> Host:
+        return self._registries.client.host(_contact(endpoint.reference), tls=endpoint.tls)
+
     def _at(self, endpoint: Endpoint) -> tuple[DockerReference, Repository]:
-        physical = endpoint.reference
-        host = self._registries.client.host(_contact(physical), tls=endpoint.tls)
+        physical, host = endpoint.reference, self._host(endpoint)
         return physical, Repository(host=host, domain=physical.domain, path=physical.path, stands_in=endpoint.stands_in)
 
     @property
@@ -190,16 +194,28 @@ class RegistrySource:
             return await self._manifest_at(self._endpoints[0], once=False)
         tried = 0
         while True:
-            failures: list[tuple[str, PlimsollError]] = []
-            for endpoint in self._endpoints:
+            failures: dict[int, PlimsollError] = {}
+            for position in self._order():
                 try:
                     # One try each and all of them again: the next endpoint is a better second try than the same.
-                    return await self._manifest_at(endpoint, once=True)
+                    return await self._manifest_at(self._endpoints[position], once=True)
                 except (TransportError, ContentError) as error:
-                    failures.append((endpoint.reference.identity, error))
-            if not await self._again([error for _, error in failures], tried=tried):
-                raise _all_failed(failures)
+                    failures[position] = error
+                    self._note(self._endpoints[position], error)
+            if not await self._again(list(failures.values()), tried=tried):
+                raise _all_failed([(self._endpoints[at].reference.identity, failures[at]) for at in sorted(failures)])
             tried += 1
+
+    def _order(self) -> list[int]:
+        """The endpoints' positions as they are tried: those that were silent of late come last."""
+        now_s = self._registries.client.monotonic()
+        return sorted(
+            range(len(self._endpoints)), key=lambda at: self._host(self._endpoints[at]).silent_until_s > now_s
+        )
+
+    def _note(self, endpoint: Endpoint, error: PlimsollError) -> None:
+        if isinstance(error, ConnectTimeoutError):
+            self._host(endpoint).silent_until_s = self._registries.client.monotonic() + limits.SILENT_S
 
     async def _manifest_at(self, endpoint: Endpoint, *, once: bool) -> RawManifest:
         physical, self._repository = self._at(endpoint)
@@ -289,7 +305,8 @@ class RegistrySource:
             found = await self._referrers_by_api(digest)
             if found is not None:
                 return found
-            self._registries.without_referrers.add(self._repository.key)
+            if digest.algorithm == "sha256":  # of another digest it may say so only because it knows SHA-256 alone
+                self._registries.without_referrers.add(self._repository.key)
         return await self._referrers_by_tag(digest)
 
     async def _referrers_by_api(self, digest: Digest) -> tuple[Descriptor, ...] | None:
@@ -321,6 +338,8 @@ class RegistrySource:
             request = following
 
     async def _referrers_by_tag(self, digest: Digest) -> tuple[Descriptor, ...]:
+        if not is_tag(digest.tag):
+            return ()  # `sha512-HEX` is longer than a tag may be: no registry can have it
         request = tag_request(self._repository.path, digest.tag)
         reply = await self._authorizer.get(self._repository, request, limit=limits.REFERRERS_BYTES, meter=self._meter)
         if reply.status == 404:

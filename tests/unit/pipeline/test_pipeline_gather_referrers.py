@@ -172,3 +172,12 @@ def test_all_bundles_together_have_a_cap():
         memory.refer(image, b"%d" % at, BUNDLE, size=limits.BUNDLE_BYTES)
     codes = [item.failure.code for item in answer(memory, image).attachments]
     assert codes == ["digest-mismatch"] * count + ["limit-exceeded"]
+
+
+@pytest.mark.parametrize("claimed", [limits.BUNDLE_BYTES + 1, 2**62])
+def test_a_size_that_is_merely_claimed_crowds_nothing_out(claimed):
+    memory, image = memory_with_image()
+    memory.refer(image, b"liar", BUNDLE, size=claimed)
+    memory.refer(image, b"honest", BUNDLE)
+    liar, honest = answer(memory, image).attachments
+    assert (liar.failure.code, honest.data) == ("limit-exceeded", b"honest")
