@@ -3,6 +3,7 @@
 #   make test    the whole suite on the compiled back end, then the native parts' users on the pure one
 #   make check   ruff, mypy, import-linter, stubtest: all that is said without running the code
 #   make parity  the compiled modules against their pure twins
+#   make interop cosign and plimsoll verify what the other signed; tests/interop/README.md says what it takes
 #   make bench   the benchmarks; benchmarks/README.md says how to read them
 #   make dist    sdist and wheel into dist/, then the tests against the installed wheel
 #   make format  lets ruff lay the code out
@@ -11,7 +12,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check parity bench dist format clean
+.PHONY: help demo test check parity interop bench dist format clean
 MAKEFLAGS += --no-builtin-rules
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -75,6 +76,12 @@ format: $(VENV)/installed-check
 parity: $(VENV)/built $(VENV)/installed-test
 	$(BIN)/python -m pytest tests/parity $(PYTEST_ARGS)
 	PLIMSOLL_BACKEND=python $(BIN)/python -m pytest tests/parity $(PYTEST_ARGS)
+
+# Exit 77 of set-up: this machine lacks what cannot be installed here, and set-up said what.
+interop: $(VENV)/built $(VENV)/installed-test
+	@code=0; bash tests/interop/set-up build/interop $(BIN)/python || code=$$?; \
+	if [ $$code = 77 ]; then exit 0; elif [ $$code != 0 ]; then exit $$code; fi; \
+	set -x; PLIMSOLL_INTEROP=build/interop $(BIN)/python -m pytest tests/interop $(PYTEST_ARGS)
 
 bench: $(VENV)/built $(VENV)/installed-test $(VENV)/installed-bench
 	@mkdir -p build

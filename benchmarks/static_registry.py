@@ -26,6 +26,8 @@ http {{ access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000; 
  uwsgi_temp_path {run}/d; scgi_temp_path {run}/e;
  server {{ listen 127.0.0.1:{port} backlog=1024; root {tree};
   location = /status {{ stub_status; }}
+  location ~ "/referrers/|/manifests/sha256-[0-9a-f]{{64}}$" {{
+   default_type application/vnd.oci.image.index.v1+json; error_page 404 = @none; }}
   location ~ /manifests/ {{ default_type application/vnd.oci.image.manifest.v1+json; error_page 404 = @none; }}
   location ~ /blobs/ {{ default_type application/octet-stream; error_page 404 = @none; }}
   location @none {{ default_type application/json; return 404 '{{"errors":[{{"code":"MANIFEST_UNKNOWN"}}]}}'; }} }} }}
@@ -56,7 +58,7 @@ def free_port() -> int:
 def write_corpus(folder: Path, *, address: str, images: int, bad: int) -> Corpus:
     """Write ``images`` signed images as files, every ``bad``-th without a signature."""
     tree = folder / "tree"
-    writer = _Writer(tree / "v2" / "bench" / "app", address=address)
+    writer = Writer(tree / "v2" / "bench" / "app", address=address)
     expected = {}
     for number in range(images):
         unsigned = number % bad == 0
@@ -68,7 +70,9 @@ def write_corpus(folder: Path, *, address: str, images: int, bad: int) -> Corpus
     return Corpus(address=address, references=references, key=key, expected=expected)
 
 
-class _Writer:
+class Writer:
+    """Writes one repository as files."""
+
     def __init__(self, root: Path, *, address: str) -> None:
         self.key = signing_key_from_seed(os.urandom(48))
         self._root = root
@@ -77,34 +81,43 @@ class _Writer:
             (root / name).mkdir(parents=True)
 
     def image(self, number: int, *, signed: bool) -> None:
-        config = self._blob(json.dumps({"os": "linux", "architecture": "amd64", "number": number}).encode())
-        layer = self._blob(b"layer %d" % number + b"." * 2000)
-        digest = self._manifest(
+        config = self.blob(json.dumps({"os": "linux", "architecture": "amd64", "number": number}).encode())
+        layer = self.blob(b"layer %d" % number + b"." * 2000)
+        data = self.manifest(
             f"v{number}",
             {**config, "mediaType": OCI + "config.v1+json"},
             {**layer, "mediaType": OCI + "layer.v1.tar+gzip"},
         )
+        digest = Digest.of(data)
         if not signed:
             return
         payload = cosign_payload(repository=self._repository, digest=digest)
         signature = base64.b64encode(self.key.sign(payload)).decode()
         listed = {
-            **self._blob(payload),
+            **self.blob(payload),
             "mediaType": "application/vnd.dev.cosign.simplesigning.v1+json",
             "annotations": {"dev.cosignproject.cosign/signature": signature},
         }
-        self._manifest(f"{digest.tag}.sig", {**self._blob(b"{}"), "mediaType": OCI + "config.v1+json"}, listed)
+        self.manifest(f"{digest.tag}.sig", {**self.blob(b"{}"), "mediaType": OCI + "config.v1+json"}, listed)
 
-    def _blob(self, data: bytes) -> dict[str, object]:
+    def blob(self, data: bytes) -> dict[str, object]:
         digest = Digest.of(data)
         (self._root / "blobs" / str(digest)).write_bytes(data)
         return {"digest": str(digest), "size": len(data)}
 
-    def _manifest(self, tag: str, config: dict[str, object], *layers: dict[str, object]) -> Digest:
+    def manifest(self, tag: str | None, config: dict[str, object], *layers: dict[str, object], **more: object) -> bytes:
+        """Write a manifest by its tag, or by its digest where it has none."""
         document = {"schemaVersion": 2, "mediaType": OCI + "manifest.v1+json", "config": config, "layers": layers}
-        data = json.dumps(document, separators=(",", ":")).encode()
-        (self._root / "manifests" / tag).write_bytes(data)
-        return Digest.of(data)
+        data = json.dumps(document | more, separators=(",", ":")).encode()
+        (self._root / "manifests" / (tag or str(Digest.of(data)))).write_bytes(data)
+        return data
+
+    def manifest_bytes(self, tag: str) -> bytes:
+        return (self._root / "manifests" / tag).read_bytes()
+
+    def described(self, manifest: bytes, kind: str) -> dict[str, object]:
+        """The descriptor of a manifest; ``kind`` is the end of its media type."""
+        return {"mediaType": OCI + kind, "digest": str(Digest.of(manifest)), "size": len(manifest)}
 
 
 def start_nginx(folder: Path, *, port: int) -> subprocess.Popen[bytes]:

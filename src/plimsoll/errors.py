@@ -9,6 +9,7 @@
     ├── ConfigError                 your files
     │   ├── PolicyError
     │   ├── TrustRootError
+    │   ├── SigningConfigError
     │   └── UnreadableKeyError
     ├── TransportError              the way there (a verdict becomes UNDETERMINED)
     │   ├── UnreachableError
@@ -103,6 +104,10 @@ class TrustRootError(ConfigError):
     """A trusted root that cannot be used."""
 
     code = "trust-root-invalid"
+
+
+class SigningConfigError(ConfigError):
+    """A signing config that cannot be used."""
 
 
 class UnreadableKeyError(ConfigError):

@@ -99,6 +99,8 @@ TLS_PROBE_S: Final = 5.0
 """Time for the TLS handshake with a host that may be plain HTTP: it may wait for ever for the end of a line."""
 TLS_PROBE_LOOPBACK_S: Final = 0.5
 """The same on loopback, where a handshake takes milliseconds."""
+SILENT_S: Final = 30.0
+"""How long an endpoint that let a connection time out is tried last: its silence costs each image a time-out."""
 RESUME_BYTES: Final = 1 * MIB
 """Progress after which a broken transfer may be resumed anew as often as at first (as containers/image)."""
 
@@ -111,8 +113,20 @@ CASES: Final = 10_000
 """Cases of one file: their verdicts are kept until the report is complete."""
 KEY_BYTES: Final = 1 * MIB
 """A key file: a PEM key is a kilobyte."""
+KEY_REFERENCE_CHARS: Final = 4096
+"""What names a key that is no file: a path and a few names of a token's."""
+TOKEN_OBJECTS: Final = 64
+"""Objects of a PKCS#11 token that a reference matches: one is meant, with its certificate two."""
+KEY_SERVICE_BYTES: Final = 1 * MIB
+"""A KMS's answer: Vault lists every version of a key, each a PEM."""
+KEY_SERVICE_S: Final = 10.0
+"""Time for one request to a KMS: it is asked before anything is judged."""
+KEY_SERVICE_RETRIES: Final = 2
+"""Tries of it after the first: somebody waits for the run to begin."""
 TRUSTED_ROOT_BYTES: Final = 8 * MIB
 """trusted_root.json; the public-good one is 7 KiB."""
+SIGNING_CONFIG_BYTES: Final = 1 * MIB
+"""A sigstore signing config; the public-good one is a kilobyte."""
 TRUST_RECORD_BYTES: Final = 64 * KIB
 """The record beside a refreshed trusted root: six short members."""
 TUF_ROOT_BYTES: Final = 512 * 1000
@@ -139,6 +153,10 @@ ARCHIVE_MEMBERS: Final = 1_000_000
 """Members of one archive."""
 ARCHIVE_SPOOL_BYTES: Final = 16 * 1024 * MIB
 """A compressed archive unpacked to a temporary file: what a gzip bomb may take of the disk."""
+XZ_MEMORY_BYTES: Final = 128 * MIB
+"""Memory for unpacking xz: `xz -9` needs 65 MiB, and a header may ask for gigabytes."""
+SAVED_MANIFEST_BYTES: Final = 1 * MIB
+"""manifest.json of a docker-archive, as containers/image."""
 LAYOUT_CACHE: Final = 64
 """Layouts and archives whose index stays parsed during a run."""
 CERT_BYTES: Final = 1 * MIB
@@ -147,6 +165,20 @@ CERT_FILES: Final = 1024
 """Files of a certificate directory."""
 POLICY_KEYS: Final = 1024
 """Keys in one requirement."""
+CONVERSION_FINDINGS: Final = 4096
+"""Findings about one policy that is converted: a field of each entry of a thousand is a report that nobody reads."""
+CONVERSION_FILES: Final = 256
+"""Files of one conversion: all policies of a cluster apply together, and a cluster has tens."""
+POLICY_NESTING: Final = 8
+"""allOf and anyOf inside one another in a plimsoll document: one that is deeper cannot be read by people."""
+POLICY_RULES: Final = 4096
+"""Rules of one plimsoll document: each is matched with each image, for a few microseconds."""
+POLICY_SIGNERS: Final = 64
+"""Entries of one ``from``: each is tried on each signature of an image."""
+POLICY_DURATION_S: Final = 100 * 366 * 86_400
+"""The longest maxAge: a hundred years, far beyond any attestation."""
+QUORUM_STEPS: Final = 20_000
+"""Steps in search of distinct signers; of a few keys and identities each takes a handful."""
 
 # --- the embedded registry ---------------------------------------------------------------------------------------
 PUSHED_BLOB_BYTES: Final = 64 * 1024 * MIB
@@ -195,6 +227,12 @@ GPG_S: Final = 180.0
 """Time for gpg: its agent may ask a person for a passphrase, or for the touch of a smartcard."""
 GPG_SAID_BYTES: Final = 64 * KIB
 """What gpg may print on stderr: its last line is shown where it fails."""
+IDENTITY_TOKEN_CHARS: Final = 64 * KIB
+"""An identity token: one or two kilobytes; groups of a large company make some more."""
+SERVICE_REPLY_BYTES: Final = 4 * MIB
+"""What a log, an authority or a timestamp authority answers: an entry of a megabyte at most, in base64."""
+REFERRER_TRIES: Final = 8
+"""Writings of a fallback tag's index before giving up: each but the first is one that another writer undid."""
 
 # --- the transparency log ----------------------------------------------------------------------------------------
 LOG_ENTRY_BYTES: Final = 1 * MIB
@@ -237,7 +275,7 @@ KEY_HINT_CHARS: Final = 1024
 """What names a key in a bundle or envelope: a fingerprint, or a KMS's name for it."""
 MEDIA_TYPE_CHARS: Final = 255
 """RFC 6838 section 4.2: 127 characters on each side of the slash."""
-ENVELOPE_SIGNATURES: Final = 32
+ENVELOPE_SIGNATURES: Final = 8
 """Signatures of one DSSE envelope: each may be tried under each key; cosign writes one."""
 SUBJECTS: Final = 1024
 """Subjects of one statement, as sigstore-go."""
@@ -259,6 +297,8 @@ PATH_CERTIFICATES: Final = 10
 """Certificates from leaf to root: real paths have two to five."""
 PATH_SIGNATURE_CHECKS: Final = 100
 """Signatures checked in search of one path, as in Go: of many certificates with one name each may be the issuer."""
+PROVEN_FACTS: Final = 4096
+"""Signature checks that a run remembers, each with what it is about: some 2 KB, so 8 MB of memory."""
 SCTS: Final = 16
 """Signed certificate timestamps of one certificate: Fulcio embeds one, web servers' authorities two or three."""
 DER_ELEMENTS: Final = 256

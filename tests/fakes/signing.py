@@ -167,10 +167,10 @@ def trusted_root_bytes(*tlogs):
     return json.dumps({"mediaType": media_type, "tlogs": list(tlogs)}).encode()
 
 
-def attachment(payload, *, annotations):
+def attachment(payload, *, annotations, media_type=SIMPLE_SIGNING):
     """A layer of a ``.sig`` manifest, fetched."""
     descriptor = Descriptor(
-        media_type=SIMPLE_SIGNING, digest=Digest.of(payload), size=len(payload), annotations=annotations
+        media_type=media_type, digest=Digest.of(payload), size=len(payload), annotations=annotations
     )
     return Attachment(descriptor=descriptor, data=payload)
 

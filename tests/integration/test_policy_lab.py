@@ -11,7 +11,6 @@ from plimsoll.cli.main import main
 
 EXITS = {0: "accepted", 1: "error", 2: "error", 3: "rejected", 4: "undetermined"}
 DIFFERENT = {
-    "docker-archive empty scope": ("error", "the transport docker-archive: is not built", None),
     "list, only the list signed, copy --all": (
         "accepted",
         "without --platform the index itself is judged, and it is signed",

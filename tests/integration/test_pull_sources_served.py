@@ -6,8 +6,9 @@ import asyncio
 import base64
 import hashlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 import pytest
@@ -15,6 +16,7 @@ import pytest
 from fakes import hostile
 from fakes.clock import Clock
 from fakes.hostile import HostileRegistry
+from plimsoll import limits
 from plimsoll.config.access import Access
 from plimsoll.config.auth_file import AuthFiles, parse_auth_file
 from plimsoll.config.files import ConfigFile
@@ -78,7 +80,12 @@ class Stage:
 
 @asynccontextmanager
 async def staged(
-    conf: str = CONF, *, settings: Settings | None = None, auths: dict[str, str] | None = None, retries: int = 2
+    conf: str = CONF,
+    *,
+    settings: Settings | None = None,
+    auths: dict[str, str] | None = None,
+    retries: int = 2,
+    timeout_s: float = 10.0,
 ) -> AsyncIterator[Stage]:
     clock = Clock()
     async with HostileRegistry() as mirror, HostileRegistry() as primary:
@@ -98,7 +105,7 @@ async def staged(
             system=(),
         )
         registries = connect(
-            HttpSettings(timeout_s=10.0, retries=retries),
+            HttpSettings(timeout_s=timeout_s, retries=retries),
             credentials_for=access.credentials_for,
             tls_for=access.tls_for,
             routes=Routes(endpoints_for=access.endpoints_for, repository_for=access.repository_for),
@@ -180,6 +187,48 @@ def test_a_mirror_that_is_not_there_gives_way_to_the_primary() -> None:
         assert (await stage.source().manifest()).data == DOCUMENT
 
     run(story)
+
+
+@contextmanager
+def deaf() -> Iterator[str]:
+    """A place that lets connections time out: its queue is full, so the system drops what comes."""
+    with ExitStack() as stack:
+        listening = stack.enter_context(socket.socket())
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(0)
+        for _ in range(4):
+            one = stack.enter_context(socket.socket())
+            one.setblocking(False)
+            one.connect_ex(listening.getsockname())
+        yield f"127.0.0.1:{listening.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("insecure", ["true", "false"])
+def test_a_mirror_that_lets_connections_time_out_is_tried_last_for_a_while(
+    insecure: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "TLS_PROBE_LOOPBACK_S", 0.1)
+
+    async def story(stage: Stage) -> None:
+        mirror, primary = f"{silent}/mirrored/team/app", f"{stage.primary.host}/there/app"
+        stage.primary.on(f"{PRIMARY}v1", hostile.manifest(DOCUMENT))
+        for contacted in ((mirror, primary), (primary,), (primary,)):
+            source = stage.source()
+            assert (await source.manifest()).data == DOCUMENT
+            assert source.contacted == contacted
+        missing = stage.source("registry.example/team/app:v2")
+        with pytest.raises(NotFoundError, match=rf"{stage.primary.host}.*mirrors failed.*{silent}.*no connection in"):
+            await missing.manifest()
+        assert missing.contacted == (primary, mirror)  # the last that failed stays the last asked
+        stage.clock.now += 31
+        source = stage.source()
+        assert (await source.manifest()).data == DOCUMENT
+        assert source.contacted == (mirror, primary)
+
+    with deaf() as silent:
+        conf = CONF.replace("@MIRROR@", silent)
+        head, _, tail = conf.rpartition("insecure = true")
+        run(story, f"{head}insecure = {insecure}{tail}", retries=0, timeout_s=1.0)
 
 
 def test_a_mirror_with_other_bytes_for_a_digest_is_named_and_nobody_else_is_asked() -> None:

@@ -23,6 +23,7 @@ from plimsoll.embedded.store import Store
 VECTORS = Path(__file__).parents[1] / "vectors" / "cosign"
 MANIFEST = VECTORS / "unsigned/index.json"  # standalone-sign takes any bytes
 NAME = "registry.example/team/app:v1"
+TAG = ("--format", "sig", "--tlog-upload=false")
 needs_skopeo = pytest.mark.skipif(shutil.which("skopeo") is None, reason="skopeo is not installed")
 
 
@@ -217,7 +218,7 @@ def test_a_key_signs_in_a_registry_and_a_second_one_beside_it(plimsoll, registry
     private, public, secret = generate(plimsoll, tmp_path)
     verify = ("verify", "--tls-verify=false", "--insecure-ignore-tlog", image)
     assert plimsoll(*verify, "--key", public)[0] == 3
-    sign = ("sign", "--tls-verify=false", image, "--key")
+    sign = ("sign", *TAG, "--tls-verify=false", image, "--key")
     code, out, err = plimsoll(*sign, private, "--passphrase-file", secret)
     assert (code, err) == (0, "")
     line = rf"(sha256:[0-9a-f]{{64}}) signed as {registry}/team/app:v1: docker://{registry}/team/app:sha256-\w+\.sig\n"
@@ -239,7 +240,7 @@ def test_skopeo_accepts_our_attachments_under_a_policy(plimsoll, registry, tmp_p
     policy, registries_d = configure(tmp_path, registry, sigstore_signed(public))
     image = f"{registry}/team/app:v1"
     assert pull(image, tmp_path / "no", policy=policy, registries_d=registries_d)[0] == 1
-    sign = ("sign", "--tls-verify=false", "--key", private, "--passphrase-file", secret)
+    sign = ("sign", *TAG, "--tls-verify=false", "--key", private, "--passphrase-file", secret)
     assert plimsoll(*sign, f"docker://{image}")[0] == 0
     ours = ("--tls-verify=false", "--policy", policy, "--registries.d", registries_d)
     assert plimsoll("verify", *ours, f"docker://{image}")[0] == 0
@@ -296,7 +297,15 @@ def test_skopeo_signs_with_a_key_that_we_generated(plimsoll, registry, tmp_path)
     # Ours goes beside skopeo's, whose layer stays.
     k1 = VECTORS / "keys/k1.pub"
     (tmp_path / "empty").touch(0o600)
-    sign = ("sign", "--tls-verify=false", "--key", VECTORS / "keys/k1.key", "--passphrase-file", tmp_path / "empty")
+    sign = (
+        "sign",
+        *TAG,
+        "--tls-verify=false",
+        "--key",
+        VECTORS / "keys/k1.key",
+        "--passphrase-file",
+        tmp_path / "empty",
+    )
     assert plimsoll(*sign, f"docker://{registry}/team/app:v2")[0] == 0
     both = ("--key", public, "--key", k1, "--threshold", "2", "--insecure-ignore-tlog")
     assert plimsoll("verify", "--tls-verify=false", *both, f"docker://{registry}/team/app:v2")[0] == 0
@@ -312,7 +321,7 @@ def test_skopeo_reads_what_we_put_beside_a_directory(plimsoll, gpg, tmp_path):
     identity = ("--sign-identity", NAME)
     by_gpg = ("--sign-by", gpg.fingerprint, "--passphrase-file", gpg.passphrase_file)
     assert plimsoll("sign", *identity, *by_gpg, f"dir:{folder}")[0] == 0
-    assert plimsoll("sign", *identity, "--key", private, "--passphrase-file", secret, f"dir:{folder}")[0] == 0
+    assert plimsoll("sign", *TAG, *identity, "--key", private, "--passphrase-file", secret, f"dir:{folder}")[0] == 0
     assert (folder / "signature-2").read_bytes().startswith(b"\0sigstore-json\n")
     exact = {"signedIdentity": {"type": "exactReference", "dockerReference": NAME}}
     gpg_alone = [{**signed_by(gpg), **exact}]
@@ -331,7 +340,7 @@ def test_a_registry_that_wants_a_login_is_signed_in(plimsoll, tmp_path):
     with docker_registry(tmp_path, htpasswd=True) as pusher:
         pusher.push_layout(VECTORS / "unsigned", "team/app")
         image = f"docker://{pusher.address}/team/app:v1"
-        sign = ("sign", "--tls-verify=false", "--key", private, "--passphrase-file", secret)
+        sign = ("sign", *TAG, "--tls-verify=false", "--key", private, "--passphrase-file", secret)
         code, _, err = plimsoll(*sign, image)
         assert code == 1
         assert "401" in err
@@ -362,6 +371,7 @@ def test_a_lookaside_that_is_not_written_to_is_found_first(plimsoll, gpg, regist
     private = VECTORS / "keys/k1.key"
     words = (
         "sign",
+        *TAG,
         "--tls-verify=false",
         "--registries.d",
         registries_d,

@@ -2,7 +2,7 @@
 //
 //   node private_sigstore.cjs NODE_MODULES_PARENT OUT
 //
-// Serves Fulcio (API v1 and v2), Rekor v1, Rekor v2 and a timestamp authority at one address, with a CT log inside Fulcio,
+// Serves Fulcio, Rekor v1, Rekor v2 and a timestamp authority at one address, with a CT log inside Fulcio,
 // writes their trust into OUT (trusted_root.json, and the same singly as PEM), and then prints one line: the address.
 // Ends when its standard input does. Nothing is checked: any identity token gets the certificate that its claims ask for.
 'use strict';
@@ -109,19 +109,12 @@ function derTimestamps(tsa) {
   };
 }
 
-// --- Fulcio: the mock offers API v2; cosign's legacy path asks v1, with the token in a header and the key in DER ----
-function fulcioV1(v2) {
-  return async (body, headers) => {
-    const request = {
-      credentials: { oidcIdentityToken: headers.authorization.replace(/^Bearer /, '') },
-      publicKeyRequest: { publicKey: { content: pem(Buffer.from(JSON.parse(body).publicKey.content, 'base64'), 'PUBLIC KEY') } },
-    };
-    const issued = await v2(JSON.stringify(request));
-    if (issued.statusCode !== 201) return issued;
-    const { certificates } = JSON.parse(issued.response).signedCertificateEmbeddedSct.chain;
-    return { statusCode: 201, contentType: 'application/pem-certificate-chain', response: certificates.join('') };
-  };
-}
+// --- Fulcio: the mock wants the identity token in the body, cosign sends it as a header --------------------------
+const withToken = (body, headers) => {
+  const request = JSON.parse(body);
+  const oidcIdentityToken = headers.authorization?.replace(/^Bearer /, '');
+  return JSON.stringify(oidcIdentityToken ? { ...request, credentials: { oidcIdentityToken } } : request);
+};
 
 async function main() {
   const keys = { ca: ec('secp384r1'), ct: ec('prime256v1'), rekor: ec('prime256v1'), tsa: ec('secp384r1') };
@@ -136,9 +129,14 @@ async function main() {
   const v2 = rekorV2('127.0.0.1');
   const fulcio = mock.fulcioHandler(ca);
   const routes = {
-    [fulcio.path]: (body) => fulcio.fn(body.toString()),
-    '/api/v1/signingCert': fulcioV1(fulcio.fn),
-    '/api/v1/log/entries': async (body) => json(201, await tlog.log(canonicalEntry(JSON.parse(body)))),
+    [fulcio.path]: async (body, headers) => {
+      const issued = await fulcio.fn(withToken(body, headers));
+      return { ...issued, statusCode: issued.statusCode === 201 ? 200 : issued.statusCode }; // as the real one
+    },
+    '/api/v1/log/entries': async (body) => {
+      const entries = await tlog.log(canonicalEntry(JSON.parse(body)));
+      return { ...json(201, entries), headers: { ETag: Object.keys(entries)[0] } }; // cosign looks the entry up by it
+    },
     '/api/v2/log/entries': async (body) => json(201, v2.add(JSON.parse(body))),
     '/api/v1/timestamp': derTimestamps(tsa),
   };
@@ -184,7 +182,7 @@ async function main() {
         answer = { statusCode: 400, response: String(error.stack) };
       }
       process.stderr.write(`${request.method} ${request.url} ${answer.statusCode}${answer.statusCode < 300 ? '' : ` ${answer.response}`}\n`);
-      reply.writeHead(answer.statusCode, { 'Content-Type': answer.contentType ?? 'text/plain' });
+      reply.writeHead(answer.statusCode, { 'Content-Type': answer.contentType ?? 'text/plain', ...answer.headers });
       reply.end(answer.response);
     });
   });

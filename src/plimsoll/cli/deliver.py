@@ -5,9 +5,23 @@ from __future__ import annotations
 import os
 import select
 import stat
-from typing import Self
+from collections.abc import Iterable
+from typing import BinaryIO, Self
 
-from plimsoll.errors import ConfigError, DeliveryError
+from plimsoll.errors import ConfigError, DeliveryError, UsageError
+
+
+def _empty(descriptor: int, path: str, reading: Iterable[BinaryIO]) -> None:
+    """Empty the file, if it is one, unless it is one of those that are being read."""
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
+        return
+    if any(os.path.samestat(found, os.fstat(file.fileno())) for file in reading):
+        raise UsageError(f"--output {path} is the list that --from reads: name another file for the report")
+    try:
+        os.ftruncate(descriptor, 0)
+    except OSError as error:
+        raise ConfigError(f"--output {path}: {error.strerror}") from error
 
 
 class Delivery:
@@ -19,14 +33,22 @@ class Delivery:
         self._owned = owned
 
     @classmethod
-    def to(cls, path: str | None) -> Self:
-        """To ``path``, replaced; None is stdout. Raises ConfigError where the file cannot be opened."""
+    def to(cls, path: str | None, *, reading: Iterable[BinaryIO] = ()) -> Self:
+        """To ``path``, replaced; None is stdout.
+
+        Raises ConfigError where the file cannot be opened, UsageError where it is one of those that are being read.
+        """
         if path is None:
             return cls(1, name="stdout", owned=False)
         try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
             raise ConfigError(f"--output {path}: {error.strerror}") from error
+        try:
+            _empty(descriptor, path, reading)
+        except BaseException:
+            os.close(descriptor)
+            raise
         return cls(descriptor, name=path, owned=True)
 
     def write(self, text: str) -> None:

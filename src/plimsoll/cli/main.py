@@ -17,13 +17,14 @@ COMMANDS: Final = {
     "policy": "lint, test and compare policies; explain one image's verdict",
     "trust": "show, export or refresh the trusted root of logs and authorities",
     "digest": "print the SHA-256 of files, hashed in interleaved lanes",
-    "sign": "sign an image with a sigstore key or with GPG",
+    "sign": "sign an image with a sigstore key, keyless, or with GPG",
+    "attest": "sign a statement about an image: provenance, an SBOM, a scan",
     "generate-sigstore-key": "write a new key pair, the private half encrypted",
     "standalone-sign": "sign a manifest in a file with GPG",
     "standalone-verify": "verify a GPG signature of a manifest in a file",
     "demo": "verify a few hundred images, good and forged, in an embedded registry",
     "serve": "serve a folder of OCI layouts as a registry",
-    "conformance": "the sigstore conformance suite's protocol: verify a bundle about a file",
+    "conformance": "the sigstore conformance suite's protocol: verify or make a bundle of a file",
     "version": "print the version, and with --verbose what was built in",
 }
 _MODULES: Final = {"trust": "trust_command"}

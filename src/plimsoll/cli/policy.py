@@ -9,5 +9,6 @@ ACTIONS: Final = {
     "explain": "why one image gets its verdict: scope, requirements, signatures, files",
     "test": "whether images get the verdicts that a file expects of them",
     "diff": "which images get another verdict under another policy",
+    "convert": "another tool's policy as a plimsoll document: cosign's flags, sigstore's, Kyverno's",
 }
 """Action -> what it answers; each is the module ``policy_ACTION`` beside this one."""

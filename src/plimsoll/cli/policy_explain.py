@@ -31,7 +31,9 @@ USAGE = "plimsoll policy explain [OPTIONS] IMAGE"
 
 def add_arguments(parser: Parser) -> None:
     """The options of ``policy explain``: those of ``verify`` that say who is trusted and how registries are reached."""
-    parser.add_argument("image", metavar="IMAGE", help="docker://, oci:PATH[:REF], oci:PATH@DIGEST, oci-archive:, dir:")
+    parser.add_argument(
+        "image", metavar="IMAGE", help="docker://, oci:PATH[:REF], oci:PATH@DIGEST, oci-archive:, docker-archive:, dir:"
+    )
     add_trust_arguments(parser)
     add_access_arguments(parser)
     add_index_arguments(parser)

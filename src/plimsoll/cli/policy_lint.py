@@ -1,4 +1,4 @@
-"""``plimsoll policy lint``: is this policy.json valid, and does it say what its author can mean."""
+"""``plimsoll policy lint``: is this policy valid, and does it say what its author can mean."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from plimsoll.cli.arguments import Parser
 from plimsoll.config.files import read_file
 from plimsoll.config.keys import read_key_file
 from plimsoll.errors import PolicyError
-from plimsoll.policy.document import parse_policy
+from plimsoll.pipeline.policy_files import ParsedPolicy, parse_policy_file
 from plimsoll.policy.lint import LintWarning, lint
-from plimsoll.policy.requirements import Policy
+from plimsoll.policy.lint_document import lint_document
+from plimsoll.policy.plimsoll_document import PlimsollPolicy
 from plimsoll.report.escape import printable
 from plimsoll.report.exit_codes import ACCEPTED, REJECTED
 from plimsoll.report.exit_codes import USAGE as UNUSABLE
@@ -25,7 +26,7 @@ SCHEMA: Final = "plimsoll.lint/v1"
 
 def add_arguments(parser: Parser) -> None:
     """The options of ``policy lint``."""
-    parser.add_argument("file", metavar="FILE", help="a containers policy.json")
+    parser.add_argument("file", metavar="FILE", help="a containers policy.json or a plimsoll document")
     parser.add_boolean("--check-keys", help="also read every key and certificate that the policy names")
     parser.add_boolean("--strict", help="exit 3 where there is a warning")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="text or json (text)")
@@ -34,37 +35,41 @@ def add_arguments(parser: Parser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print what was found: 1 for a policy that cannot be used, 3 for warnings under ``--strict``, else 0."""
     try:
-        text, policy = _read(arguments.file)
+        text, parsed = _read(arguments.file)
     except PolicyError as error:
         if arguments.format == "text":
             raise
         sys.stdout.write(json_line(_record(arguments.file, None, (), error=str(error))))
         return UNUSABLE
-    warnings = lint(policy, text=text, read_key=_read_key if arguments.check_keys else None)
+    read_key = _read_key if arguments.check_keys else None
+    if isinstance(parsed.document, PlimsollPolicy):
+        warnings = lint_document(parsed.document, positions=parsed.positions, read_key=read_key)
+    else:
+        warnings = lint(parsed.document, text=text, read_key=read_key)
     if arguments.format == "json":
-        sys.stdout.write(json_line(_record(arguments.file, policy, warnings, error=None)))
+        sys.stdout.write(json_line(_record(arguments.file, parsed, warnings, error=None)))
     else:
         sys.stdout.write(_text(arguments.file, warnings))
     return REJECTED if warnings and arguments.strict else ACCEPTED
 
 
-def _read(path: str) -> tuple[bytes, Policy]:
+def _read(path: str) -> tuple[bytes, ParsedPolicy]:
     try:
         found = read_file(path, limit=limits.POLICY_BYTES, error=PolicyError)
     except FileNotFoundError as error:
         raise PolicyError(f"no policy: {error}") from None
-    return found.data, parse_policy(found.data, origin=found.origin)
+    return found.data, parse_policy_file(found.data, origin=found.origin)
 
 
 def _read_key(path: str) -> bytes:
     return read_key_file(path).data
 
 
-def _record(path: str, policy: Policy | None, warnings: tuple[LintWarning, ...], *, error: str | None) -> Record:
+def _record(path: str, parsed: ParsedPolicy | None, warnings: tuple[LintWarning, ...], *, error: str | None) -> Record:
     return {
         "schema": SCHEMA,
         "file": path,
-        "policy": None if policy is None else policy.digest,
+        "policy": None if parsed is None else parsed.document.digest,
         "error": error,
         "warnings": [_warning(found) for found in warnings],
     }

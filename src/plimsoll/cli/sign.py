@@ -1,4 +1,4 @@
-"""``plimsoll sign``: sign one image where it lies, with a sigstore key, with GPG, or with both."""
+"""``plimsoll sign``: sign one image where it lies, with a sigstore key, as somebody (keyless), or with GPG."""
 
 from __future__ import annotations
 
@@ -7,40 +7,71 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Iterator
-from functools import partial
+from contextlib import AsyncExitStack
 from typing import Final
 
-from plimsoll.cli.arguments import Parser, count_or_none, duration
-from plimsoll.cli.passphrases import add_passphrase_argument, passphrase_of
+from plimsoll.cli.arguments import Parser, count_or_none, duration, pair
+from plimsoll.cli.passphrases import add_passphrase_argument
+from plimsoll.cli.signing_services import add_service_arguments, is_keyless, notary_order
 from plimsoll.cli.verify import add_access_arguments, check_image, configure_logging, settings_of
 from plimsoll.errors import UsageError
 from plimsoll.model.reference import parse_reference
-from plimsoll.model.settings import DEFAULT_RETRIES, DEFAULT_TIMEOUT_S
-from plimsoll.pipeline.signing import GpgSigner, KeySigner, Signer, SigningOrder, sign_image
-from plimsoll.pipeline.signing_keys import read_passphrase_file, read_signing_key
+from plimsoll.model.settings import DEFAULT_RETRIES, DEFAULT_TIMEOUT_S, Settings
+from plimsoll.pipeline.notary import NotaryOrder, open_notary
+from plimsoll.pipeline.signing import (
+    GpgSigner,
+    ImageSigner,
+    Signer,
+    SigningOrder,
+    StoredSignature,
+    checked_identity,
+    sign_image,
+)
+from plimsoll.pipeline.signing_keys import read_passphrase_file
 from plimsoll.report.escape import printable
 from plimsoll.transport.gpg import Gpg
 
-USAGE: Final = "plimsoll sign (--key FILE | --sign-by FINGERPRINT) [OPTIONS] IMAGE"
+USAGE: Final = "plimsoll sign (--key FILE | --identity-token TOKEN | --sign-by FINGERPRINT) [OPTIONS] IMAGE"
 
 
 def add_arguments(parser: Parser) -> None:
-    """The options of ``sign``: who signs, as whom, and those of ``verify`` that say how registries are reached."""
+    """The options of ``sign``: who signs, as whom, how, and those of ``verify`` that say how registries are reached."""
     parser.add_argument("image", metavar="IMAGE", help="docker://, oci:PATH[:REF], oci:PATH@DIGEST, dir:")
     parser.add_argument(
         "--key",
         "--sign-by-sigstore-private-key",
         dest="key",
         metavar="FILE",
-        help="a private key: cosign's encrypted form, or PKCS#8; the signature is attached as cosign does",
+        help="a private key: cosign's encrypted form, or PKCS#8",
     )
     parser.add_argument(
         "--sign-by", metavar="FINGERPRINT", help="sign with this key of your gpg; goes to the lookaside"
     )
     add_passphrase_argument(parser, "--sign-passphrase-file")
+    parser.add_argument(
+        "--format",
+        choices=("bundle", "sig"),
+        default="bundle",
+        help="a sigstore bundle that refers to the image, or cosign's .sig tag (bundle)",
+    )
+    parser.add_argument(
+        "-a",
+        "--annotations",
+        dest="annotation",
+        action="append",
+        default=[],
+        type=pair,
+        metavar="KEY=VALUE",
+        help="sign this too; again: all of them",
+    )
     parser.add_argument("--sign-identity", metavar="REF", help="the name to sign, HOST/PATH:TAG (that of IMAGE)")
     parser.add_argument("--registries.d", dest="registries_d", metavar="DIR", help="says where the lookasides are")
+    add_service_arguments(parser)
+    add_writing_arguments(parser)
+
+
+def add_writing_arguments(parser: Parser) -> None:
+    """The options that say how the image is reached."""
     add_access_arguments(parser)
     parser.add_argument(
         "--retry-times",
@@ -60,27 +91,56 @@ def run(arguments: argparse.Namespace) -> int:
     """Sign and store, and print a line for each signature: the digest, the name, the place."""
     configure_logging(debug=arguments.debug)
     check_image(arguments.image)
-    order = SigningOrder(
-        image=parse_reference(arguments.image),
-        signers=tuple(_signers(arguments)),
-        identity=arguments.sign_identity,
-        now_s=time.time(),
-    )
-    stored = asyncio.run(sign_image(order, settings=settings_of(arguments), environ=os.environ))
-    for made in stored:
-        sys.stdout.write(f"{made.digest} signed as {printable(made.reference)}: {printable(made.place)}\n")
+    now_s = time.time()
+    gpg = _gpg(arguments)
+    keyless = is_keyless(arguments, os.environ) and (gpg is None or arguments.identity_token is not None)
+    if arguments.key is None and gpg is None and not keyless:
+        raise UsageError("nothing to sign with: give --key FILE, --identity-token TOKEN|FILE, or --sign-by FINGERPRINT")
+    wanted = notary_order(arguments, environ=os.environ, now_s=now_s) if arguments.key is not None or keyless else None
+    for made in asyncio.run(_sign(arguments, wanted, gpg, now_s=now_s)):
+        who = f"signed as {printable(made.reference)}" if made.reference else "signed"
+        sys.stdout.write(f"{made.digest} {who}: {printable(made.place)}\n")
     return 0
 
 
-def _signers(arguments: argparse.Namespace) -> Iterator[Signer]:
-    if arguments.key is None and arguments.sign_by is None:
-        raise UsageError("nothing to sign with: give --key FILE, or --sign-by FINGERPRINT")
+async def _sign(
+    arguments: argparse.Namespace, wanted: NotaryOrder | None, gpg: GpgSigner | None, *, now_s: float
+) -> tuple[StoredSignature, ...]:
+    settings = settings_of(arguments)
+    image = parse_reference(arguments.image)
+    if arguments.sign_identity is not None:
+        checked_identity(image, arguments.sign_identity)  # before anything becomes public
+    async with AsyncExitStack() as stack:
+        signers: list[Signer] = []
+        if wanted is not None:
+            signers.append(await _image_signer(arguments, wanted, settings, stack))
+        if gpg is not None:
+            signers.append(gpg)
+        order = SigningOrder(
+            image=image,
+            signers=tuple(signers),
+            identity=arguments.sign_identity,
+            now_s=now_s,
+            needs_name=gpg is not None or arguments.format == "sig",
+            annotations=dict(arguments.annotation),
+        )
+        return await sign_image(order, settings=settings, environ=os.environ)
+
+
+async def _image_signer(
+    arguments: argparse.Namespace, wanted: NotaryOrder, settings: Settings, stack: AsyncExitStack
+) -> ImageSigner:
+    notary = await stack.enter_async_context(open_notary(wanted, settings=settings, environ=os.environ))
+    if arguments.key is None:
+        sys.stderr.write(f"plimsoll: signing as {printable(notary.signer)}\n")
+    return ImageSigner(notary=notary, as_layer=arguments.format == "sig", name=arguments.sign_identity or "")
+
+
+def _gpg(arguments: argparse.Namespace) -> GpgSigner | None:
     file = arguments.passphrase_file
     if None not in (arguments.key, arguments.sign_by, file):
         raise UsageError("--passphrase-file is for one key, and both --key and --sign-by are given")
-    if arguments.key is not None:
-        ask = partial(passphrase_of, arguments.key, file=file, environ=os.environ)
-        yield KeySigner(key=read_signing_key(arguments.key, passphrase=ask))
-    if arguments.sign_by is not None:
-        passphrase = None if file is None else read_passphrase_file(file)
-        yield GpgSigner(gpg=Gpg(environ=os.environ, passphrase=passphrase), key=arguments.sign_by)
+    if arguments.sign_by is None:
+        return None
+    passphrase = None if file is None else read_passphrase_file(file)
+    return GpgSigner(gpg=Gpg(environ=os.environ, passphrase=passphrase), key=arguments.sign_by)

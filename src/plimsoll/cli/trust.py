@@ -39,14 +39,18 @@ _POLICY: Final = {
 
 def add_trust_arguments(parser: Parser) -> None:
     """The options that say who is trusted."""
-    parser.add_argument("--policy", metavar="FILE", help="a containers policy.json instead of the one that is found")
+    parser.add_argument("--policy", metavar="FILE", help="a policy.json or a plimsoll document, not the one that is found")
     parser.add_argument(
         "--registries.d", dest="registries_d", metavar="DIR", help="the folder that says where signatures are"
     )
     parser.add_boolean("--insecure-policy", help="accept every image; nothing is verified")
     parser.add_boolean("--require-signed", help="reject images for which the policy verifies no signature")
     parser.add_argument(
-        "--key", action="append", default=[], metavar="FILE", help="trust this public key; again: any of them"
+        "--key",
+        action="append",
+        default=[],
+        metavar="FILE|URI",
+        help="trust this public key (env:, pkcs11:, hashivault:, openbao: and awskms: too); again: any of them",
     )
     add_identity_arguments(parser)
     parser.add_argument(
@@ -68,7 +72,7 @@ def add_trust_arguments(parser: Parser) -> None:
     )
     parser.add_argument("--threshold", type=count, metavar="N", help="so many distinct keys must have signed (1)")
     parser.add_boolean(
-        "--offline", help="no connection but to registries and their token services (there is none other yet)"
+        "--offline", help="no connection but to registries and their token services: none to a KMS"
     )
     parser.add_argument(
         "--attestation-type",
@@ -126,6 +130,8 @@ def _keys(arguments: argparse.Namespace) -> Policy:
         digest_algorithm=arguments.signature_digest_algorithm or "sha256",
         attestation_types=arguments.attestation_type,
         counts_as=_counts_as(arguments),
+        environ=os.environ,
+        offline=arguments.offline,
     )
 
 

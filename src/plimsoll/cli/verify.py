@@ -35,7 +35,10 @@ _FORMATS: Final = ("text", "json", "jsonl")
 def add_arguments(parser: Parser) -> None:
     """The options of ``verify``."""
     parser.add_argument(
-        "images", nargs="*", metavar="IMAGE", help="docker://, oci:PATH[:REF], oci:PATH@DIGEST, oci-archive:, dir:"
+        "images",
+        nargs="*",
+        metavar="IMAGE",
+        help="docker://, oci:PATH[:REF], oci:PATH@DIGEST, oci-archive:, docker-archive:, dir:",
     )
     parser.add_argument(
         "--from",

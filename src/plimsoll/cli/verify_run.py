@@ -81,7 +81,7 @@ class _Run:
         order = self._order
         async with Verifier(order.policy, trust=order.trust, settings=order.settings) as verifier:
             # Opened last: what is wrong with the order must not empty the report of an earlier run.
-            delivery = Delivery.to(order.output)
+            delivery = Delivery.to(order.output, reading=order.lists)
             try:
                 printer = FORMATS[order.format](
                     _drop if order.quiet else delivery.write, policy=order.policy.digest, backend=native.BACKEND

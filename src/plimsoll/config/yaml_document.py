@@ -28,6 +28,7 @@ class Scalar:
     text: str
     plain: bool
     line: int
+    column: int = 1
 
     @property
     def is_null(self) -> bool:
@@ -50,14 +51,17 @@ class Sequence:
 
     items: list[Node] = field(default_factory=list)
     line: int
+    column: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Map:
-    """A map of texts to nodes, in the order of the file."""
+    """A map of texts to nodes, in the order of the file; ``keys`` are the nodes of its keys."""
 
     entries: dict[str, Node] = field(default_factory=dict)
+    keys: dict[str, Scalar] = field(default_factory=dict)
     line: int
+    column: int = 1
 
 
 Node = Scalar | Sequence | Map
@@ -119,9 +123,9 @@ class _Builder:
             case yaml.ScalarEvent():
                 self._scalar(event.value, anchor=event.anchor, plain=not event.style and event.tag is None)
             case yaml.MappingStartEvent():
-                self._begin(Map(line=self._at[0]), anchor=event.anchor)
+                self._begin(Map(line=self._at[0], column=self._at[1]), anchor=event.anchor)
             case yaml.SequenceStartEvent():
-                self._begin(Sequence(line=self._at[0]), anchor=event.anchor)
+                self._begin(Sequence(line=self._at[0], column=self._at[1]), anchor=event.anchor)
             case yaml.MappingEndEvent() | yaml.SequenceEndEvent():
                 done = self._open.pop()
                 self._finish(done.node, done.anchor)
@@ -131,7 +135,7 @@ class _Builder:
     def _scalar(self, text: str, *, anchor: str | None, plain: bool) -> None:
         if plain and text == "<<" and self._awaits_key():
             raise self._refusal("a merge key <<, which is not supported")
-        scalar = Scalar(text=text, plain=plain, line=self._at[0])
+        scalar = Scalar(text=text, plain=plain, line=self._at[0], column=self._at[1])
         self._place(scalar)
         self._finish(scalar, anchor)
 
@@ -163,12 +167,13 @@ class _Builder:
             case Map(entries=entries) if parent.key is not None:
                 entries[parent.key] = node
                 parent.key = None
-            case Map(entries=entries):
+            case Map(entries=entries, keys=keys):
                 if not isinstance(node, Scalar):
                     raise self._refusal("a key that is no text")
                 if node.text in entries:
                     raise self._refusal(f"the key {node.text[: limits.TEXT_CHARS]!r} twice")
                 parent.key = node.text
+                keys[node.text] = node
 
     def _refusal(self, what: str) -> ConfigError:
         line, column = self._at

@@ -12,7 +12,8 @@ from plimsoll.model.verdict import Judgement, Verdict
 class RequirementFinding:
     """One requirement: its place in the policy, its type, and what it came to.
 
-    ``judgement`` None means that it was left open: another requirement of the list is surely unmet.
+    ``judgement`` None means that it was left open: another requirement of the list is surely unmet, or another part of
+    an anyOf is met.
     """
 
     place: str

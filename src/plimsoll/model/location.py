@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from plimsoll.model.reference import DockerReference
+from plimsoll.model.reference import DockerArchiveReference, DockerReference
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +39,11 @@ def locate_path(transport: str, path: str) -> Location:
         parents.append(parent)
         parent = parent.rpartition("/")[0]
     return Location(transport=transport, identity=path, parents=tuple(parents))
+
+
+def locate_docker_archive(reference: DockerArchiveReference) -> Location:
+    """The location of an image in an archive of ``docker save``: the path is no scope, only "" is (as in skopeo)."""
+    return Location(transport=reference.transport, identity="", parents=(), docker=reference.image)
 
 
 def _namespaces(repository: str) -> tuple[str, ...]:

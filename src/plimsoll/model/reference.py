@@ -118,6 +118,24 @@ class ArchiveReference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DockerArchiveReference:
+    """An image in a tar file as ``docker save`` writes it: by its name with a tag, by position, or the only one."""
+
+    path: str
+    image: DockerReference | None = None
+    index: int | None = None
+
+    transport = "docker-archive"
+
+    def __str__(self) -> str:
+        if self.index is not None:
+            return f"docker-archive:{self.path}:@{self.index}"
+        if self.image is not None:
+            return f"docker-archive:{self.path}:{self.image.identity}"
+        return f"docker-archive:{self.path}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DirectoryReference:
     """An image as skopeo's ``dir:`` writes it: manifest.json and blobs beside it."""
 
@@ -129,7 +147,7 @@ class DirectoryReference:
         return f"dir:{self.path}"
 
 
-Reference = DockerReference | LayoutReference | ArchiveReference | DirectoryReference
+Reference = DockerReference | LayoutReference | ArchiveReference | DockerArchiveReference | DirectoryReference
 
 
 def is_tag(text: str) -> bool:
@@ -169,7 +187,8 @@ def parse_reference(text: str) -> Reference:
         return _parse_in_transport(transport, rest, text)
     if colon and rest.startswith("//"):
         raise UnsupportedTransportError(
-            f"{text!r}: unknown transport {transport!r}; docker://, oci:, oci-archive: and dir: are known"
+            f"{text!r}: unknown transport {transport!r};"
+            " docker://, oci:, oci-archive:, docker-archive: and dir: are known"
         )
     try:
         return parse_docker_reference(text)
@@ -190,6 +209,8 @@ def _parse_in_transport(transport: str, rest: str, text: str) -> Reference:
         case "oci-archive":
             path, colon, name = rest.partition(":")
             return ArchiveReference(path=_path(path, text), name=_layout_name(name, text) if colon else None)
+        case "docker-archive":
+            return _parse_docker_archive(rest, text)
         case "dir":
             return DirectoryReference(path=_path(rest, text))
         case _:
@@ -217,10 +238,27 @@ def _parse_layout(rest: str, text: str) -> LayoutReference:
     if pinned is not None:
         return LayoutReference(path=pinned[1], digest=Digest.parse(f"{pinned[2]}:{name}"))
     if name.startswith("@"):
-        if not re.fullmatch(r"[0-9]{1,9}", name[1:], re.ASCII):
-            raise InvalidReferenceError(f"{text!r}: {name!r} is no position; write @0 for the first image")
-        return LayoutReference(path=path, index=int(name[1:]))
+        return LayoutReference(path=path, index=_position(name, text))
     return LayoutReference(path=path, name=_layout_name(name, text))
+
+
+def _position(name: str, text: str) -> int:
+    if not re.fullmatch(r"@[0-9]{1,9}", name, re.ASCII):
+        raise InvalidReferenceError(f"{text!r}: {name!r} is no position; write @0 for the first image")
+    return int(name[1:])
+
+
+def _parse_docker_archive(rest: str, text: str) -> DockerArchiveReference:
+    path, colon, name = rest.partition(":")
+    _path(path, text)
+    if not colon:
+        return DockerArchiveReference(path=path)
+    if name.startswith("@"):
+        return DockerArchiveReference(path=path, index=_position(name, text))
+    image = parse_docker_reference(name)
+    if image.digest is not None:
+        raise InvalidReferenceError(f"{text!r}: an archive of docker save names its images by tag, not by digest")
+    return DockerArchiveReference(path=path, image=image)
 
 
 def parse_docker_reference(text: str) -> DockerReference:

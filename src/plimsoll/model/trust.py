@@ -9,7 +9,7 @@ import base64
 import binascii
 import hashlib
 import re
-from typing import Final, Literal
+from typing import Final, Literal, Self
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -47,7 +47,21 @@ class PublicKey:
     fingerprint: str
 
     def __init__(self, der: bytes) -> None:
-        crypto = _load(der)
+        self._set(_load(der))
+
+    @classmethod
+    def of(cls, key: object) -> Self:
+        """A key that ``cryptography`` has loaded; raises UnreadableKeyError for kinds and sizes that are not trusted."""
+        made = cls.__new__(cls)
+        made._set(_trusted(key))
+        return made
+
+    @property
+    def pem(self) -> bytes:
+        """The same as PEM (``PUBLIC KEY``): what a key file holds."""
+        return self.crypto.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+    def _set(self, crypto: CryptoKey) -> None:
         spki = crypto.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         object.__setattr__(self, "crypto", crypto)
         object.__setattr__(self, "spki", spki)
@@ -81,6 +95,10 @@ def _load(der: bytes) -> CryptoKey:
         key = load_der_public_key(der)
     except (ValueError, UnsupportedAlgorithm) as error:
         raise UnreadableKeyError(f"no public key can be read from these {len(der)} bytes: {error}") from error
+    return _trusted(key)
+
+
+def _trusted(key: object) -> CryptoKey:
     match key:
         case ed25519.Ed25519PublicKey():
             return key

@@ -7,7 +7,7 @@ import binascii
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Literal, TypeVar
 from urllib.parse import urlsplit
@@ -69,6 +69,8 @@ class TransparencyLog:
 
     ``hash_name`` and ``padding`` are how it signs, where its key leaves a choice: the hash for ECDSA and RSA, the
     padding for RSA. ``checkpoint_key_id`` is the id under which it signs checkpoints, None where that is ``log_id``.
+    ``host`` is the host name in ``base_url``, in lower case and without port: a Rekor v2 log's name in its notes; empty
+    where there is none.
     """
 
     log_id: bytes
@@ -79,20 +81,20 @@ class TransparencyLog:
     hash_name: LogHash = "sha256"
     padding: RsaPadding = "pkcs1v15"
     checkpoint_key_id: bytes | None = None
+    host: str = field(init=False, compare=False, repr=False)
 
-    @property
-    def host(self) -> str:
-        """The host name in ``base_url``, in lower case and without port: a Rekor v2 log's name in its notes.
-
-        Empty where there is none.
-        """
-        with suppress(ValueError):
-            return urlsplit(self.base_url).hostname or ""
-        return ""
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "host", _host(self.base_url))  # once: it is asked for with each entry
 
     def valid_at(self, time_s: float) -> bool:
         """Whether the log was in use then (protobuf-specs TimeRange: a closed interval)."""
         return self.valid_from_s <= time_s and (self.valid_until_s is None or time_s <= self.valid_until_s)
+
+
+def _host(url: str) -> str:
+    with suppress(ValueError):
+        return urlsplit(url).hostname or ""
+    return ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,17 +21,21 @@ from plimsoll.pipeline.policies import Policy
 from plimsoll.pipeline.verifier import Verifier
 from plimsoll.policy.evaluate import assess
 from plimsoll.policy.fields import member
-from plimsoll.policy.prepare import Ready
+from plimsoll.policy.plimsoll_document import Chosen
+from plimsoll.policy.prepare import Ready, ReadyRequirement
 from plimsoll.policy.requirements import (
     AcceptAnything,
     AdHoc,
+    AllOf,
+    AnyOf,
+    AttestationsRequired,
     Reject,
     Requirement,
+    SignaturesRequired,
     SignedBaseLayer,
     SignedBy,
     SigstoreSigned,
 )
-from plimsoll.policy.scope import select
 from plimsoll.transport.opening import locate
 
 _KINDS: Final[dict[type[Requirement], str]] = {
@@ -40,6 +44,10 @@ _KINDS: Final[dict[type[Requirement], str]] = {
     SignedBaseLayer: "signedBaseLayer",
     SignedBy: "signedBy",
     SigstoreSigned: "sigstoreSigned",
+    SignaturesRequired: "signatures",
+    AttestationsRequired: "attestation",
+    AllOf: "allOf",
+    AnyOf: "anyOf",
 }
 
 
@@ -49,34 +57,27 @@ async def explain(
     """Verify ``reference`` with an entered ``verifier`` of the same policy and settings; raises ConfigError."""
     cases: list[tuple[Ready, Evidence]] = []
     verdict = await verifier.verify(reference, watch=lambda ready, evidence: cases.append((ready, evidence)))
-    scope, passed_over = _scope(policy, reference)
+    chosen = _chosen(policy, reference)
     contacted = _contacted(verdict, reference)
     return Explanation(
         verdict=verdict,
         policy=policy.digest,
-        scope=scope,
-        passed_over=passed_over,
+        scope=None if chosen is None else chosen.selected.scope,
+        passed_over=() if chosen is None else chosen.selected.passed_over,
         manifests=tuple([_manifest(ready, evidence) for ready, evidence in cases]),
         contacted=contacted,
-        files=tuple(_files(policy, reference, settings=settings, environ=environ, contacted=contacted)),
+        files=(
+            *_policy_files(policy),
+            *_files(chosen, reference, settings=settings, environ=environ, contacted=contacted),
+        ),
     )
 
 
-def _scope(policy: Policy, reference: Reference) -> tuple[str | None, tuple[str, ...]]:
-    if policy.document is None:
-        return policy.ad_hoc[0].where, ()
-    location = _location(reference)
-    if location is None:
-        return None, ()
-    selected = select(policy.document, location)
-    return selected.scope, selected.passed_over
-
-
-def _location(reference: Reference) -> Location | None:
+def _chosen(policy: Policy, reference: Reference) -> Chosen | None:
     try:
-        return locate(reference)
-    except PlimsollError:
-        return None  # there is no such path: the verdict says so, and no scope was ever chosen
+        return policy.choose(locate(reference))
+    except PlimsollError:  # there is no such path: the verdict says so, and no scope was ever chosen
+        return None if policy.document is not None else policy.choose(Location(transport="", identity="", parents=()))
 
 
 def _contacted(verdict: Verdict, reference: Reference) -> tuple[str, ...]:
@@ -95,7 +96,8 @@ def _manifest(ready: Ready, evidence: Evidence) -> JudgedManifest:
 
 
 def _finding_list(ready: Ready, evidence: Evidence) -> Iterator[RequirementFinding]:
-    for at, item in enumerate(ready.requirements):
+    """Each requirement, and behind an allOf or anyOf its parts."""
+    for at, item in enumerate(_with_parts(ready.requirements)):
         try:
             found = assess(item, ready, evidence)
         except Exception as error:  # noqa: BLE001  # as in judging: a fault of ours is shown as one, and hides no other
@@ -107,12 +109,26 @@ def _finding_list(ready: Ready, evidence: Evidence) -> Iterator[RequirementFindi
         )
 
 
+def _with_parts(items: tuple[ReadyRequirement, ...]) -> Iterator[ReadyRequirement]:
+    for item in items:
+        yield item
+        yield from _with_parts(item.parts)
+
+
 def _kind(requirement: Requirement) -> str:
     return requirement.where if isinstance(requirement, AdHoc) else _KINDS[type(requirement)]
 
 
+def _policy_files(policy: Policy) -> Iterator[ConfigurationFile]:
+    """The policy's file, and the policy.json that it extends."""
+    if policy.document is not None:
+        yield ConfigurationFile(role="policy", path=policy.document.origin)
+    if policy.policy_json is not None and policy.policy_json is not policy.document:
+        yield ConfigurationFile(role="policy", path=policy.policy_json.origin)
+
+
 def _files(
-    policy: Policy,
+    chosen: Chosen | None,
     reference: Reference,
     *,
     settings: Settings,
@@ -120,11 +136,9 @@ def _files(
     contacted: tuple[str, ...],
 ) -> Iterator[ConfigurationFile]:
     """The files that said something about this image; one that was read and is silent about it is not among them."""
-    if policy.document is not None:
-        yield ConfigurationFile(role="policy", path=policy.document.origin)
     if not isinstance(reference, DockerReference):
         return
-    if policy.document is not None:
+    if chosen is not None and chosen.by_policy_json:
         yield from _registries_d(_physical(reference, contacted), settings, environ)
     conf = read_registries_conf(settings.registries_conf, environ)
     registry = RegistryIndex(conf.registries).find(reference.repository)

@@ -8,28 +8,33 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Self, cast
 
-from plimsoll.config.keys import read_key_file
 from plimsoll.config.policy_file import find_policy
 from plimsoll.errors import UnreadableKeyError
 from plimsoll.model.identity import Identity
+from plimsoll.model.location import Location
 from plimsoll.model.trust import HashName, parse_pem_key
 from plimsoll.model.trusted_root import CertificateAuthority
 from plimsoll.native import JsonValue, jcs_encode
-from plimsoll.policy.document import parse_policy
+from plimsoll.pipeline.key_references import read_key_reference, shown_key_reference
+from plimsoll.pipeline.policy_files import parse_policy_file
+from plimsoll.policy.plimsoll_document import Chosen, PlimsollPolicy, choose
 from plimsoll.policy.requirements import AcceptAnything, AdHoc, CountsAs, LogDemand
 from plimsoll.policy.requirements import Policy as PolicyDocument
+from plimsoll.policy.root_needs import needs_root
+from plimsoll.policy.scope import Selected, select
 from plimsoll.signatures.formats import SctDemand
 from plimsoll.signatures.statement import predicate_type_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What an image must satisfy: a policy.json, or ad hoc trust in keys or identities; exactly one of the two.
+    """What an image must satisfy: a policy file, or ad hoc trust in keys or identities; exactly one of the two.
 
-    ``digest`` names it in reports: of the file's bytes, or of the RFC 8785 form of what was asked ad hoc.
+    ``document`` is a policy.json or a plimsoll document. ``digest`` names the policy in reports: of the file's bytes
+    (of both files' digests where one extends another), or of the RFC 8785 form of what was asked ad hoc.
     """
 
-    document: PolicyDocument | None = None
+    document: PolicyDocument | PlimsollPolicy | None = None
     ad_hoc: tuple[AdHoc, ...] = ()
     digest: str
     require_signed: bool = False
@@ -41,18 +46,37 @@ class Policy:
     @property
     def needs_root(self) -> bool:
         """Whether the trusted root is needed: for a log entry, or for a certificate's authority."""
+        if isinstance(self.document, PlimsollPolicy):
+            return needs_root(self.document)
         return any(item.log is LogDemand.REQUIRED or item.identities for item in self.ad_hoc)
+
+    @property
+    def policy_json(self) -> PolicyDocument | None:
+        """The policy.json that it is, or extends: under that registries.d has its say."""
+        return self.document.extended if isinstance(self.document, PlimsollPolicy) else self.document
+
+    def choose(self, location: Location) -> Chosen:
+        """The one list that applies to an image there; ad hoc trust is one list for all."""
+        match self.document:
+            case None:
+                selected = Selected(requirements=self.ad_hoc, scope=self.ad_hoc[0].where, passed_over=())
+                return Chosen(selected=selected)
+            case PlimsollPolicy() as document:
+                return choose(document, location)
+            case document:
+                return Chosen(selected=select(document, location), by_policy_json=True)
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str], *, require_signed: bool = False) -> Self:
-        """Read a containers policy.json; raises PolicyError, or ConfigError where it cannot be read."""
+        """Read a policy.json or a plimsoll document; raises PolicyError, or ConfigError where it cannot be read."""
         return cls.found(path=os.fspath(path), environ={}, require_signed=require_signed)
 
     @classmethod
     def found(cls, *, path: str | None = None, environ: Mapping[str, str], require_signed: bool = False) -> Self:
-        """The policy.json of containers-policy.json(5)'s look-up; raises PolicyError naming what was searched."""
+        """The file of containers-policy.json(5)'s look-up; raises PolicyError naming what was searched."""
         found = find_policy(policy=path, environ=environ)
-        return cls._of(parse_policy(found.data, origin=found.origin), require_signed=require_signed)
+        parsed = parse_policy_file(found.data, origin=found.origin)
+        return cls._of(parsed.document, require_signed=require_signed)
 
     @classmethod
     def accept_anything(cls) -> Self:
@@ -72,19 +96,23 @@ class Policy:
         digest_algorithm: HashName = "sha256",
         attestation_types: Iterable[str] = (),
         counts_as: CountsAs = CountsAs.SIGNATURE,
+        environ: Mapping[str, str] | None = None,
+        offline: bool = False,
     ) -> Self:
-        """Trust in the public keys of these PEM files, as ``--key``.
+        """Trust in these public keys, as ``--key``: PEM files, or by text what docs/reference/keys.md lists.
 
-        With ``attestation_types``, cosign's short names or URIs, an attestation of each is asked for instead of a
-        signature. Raises UnreadableKeyError naming the file, UsageError for no key, an unknown type, or a threshold
-        that cannot be met.
+        ``environ`` (None: the process's) is asked what those references leave to it; with ``offline`` one that needs a
+        connection is refused. With ``attestation_types``, cosign's short names or URIs, an attestation of each is asked
+        for instead of a signature. Raises UnreadableKeyError naming the key, UsageError for no key, an unknown type, or
+        a threshold that cannot be met.
         """
         keys = []
         for path in paths:
             try:
-                keys.append(parse_pem_key(read_key_file(os.fspath(path)).data))
+                found = read_key_reference(path, environ=os.environ if environ is None else environ, offline=offline)
+                keys.append(parse_pem_key(found.data))
             except UnreadableKeyError as error:
-                raise UnreadableKeyError(f"--key {os.fspath(path)}: {error}") from error
+                raise UnreadableKeyError(f"--key {shown_key_reference(path)}: {error}") from error
         return cls._asking(
             AdHoc(
                 keys=tuple(dict.fromkeys(keys)),
@@ -131,7 +159,7 @@ class Policy:
         return cls(ad_hoc=ad_hoc, digest=_digest(ad_hoc))
 
     @classmethod
-    def _of(cls, document: PolicyDocument, *, require_signed: bool) -> Self:
+    def _of(cls, document: PolicyDocument | PlimsollPolicy, *, require_signed: bool) -> Self:
         return cls(document=document, digest=document.digest, require_signed=require_signed)
 
 

@@ -11,8 +11,6 @@ from plimsoll.model.location import Location
 from plimsoll.model.reference import DockerReference
 from plimsoll.pipeline.policies import Policy
 from plimsoll.policy.prepare import Ready, prepare
-from plimsoll.policy.requirements import Requirement
-from plimsoll.policy.scope import select
 from plimsoll.signatures.trust_index import TrustIndex
 
 
@@ -36,8 +34,11 @@ class RequirementsAt:
 
     def at(self, location: Location, physical: DockerReference | None) -> Ready:
         """The requirements for an image at ``location``; registries.d is asked for its ``physical`` name."""
-        requirements, scope = self._select(location)
-        attachments, store = self._attachments(physical), self._store(location, physical)
+        chosen = self._policy.choose(location)
+        requirements, scope = chosen.selected.requirements, chosen.selected.scope
+        registries_d = self._registries_d if chosen.by_policy_json else None
+        attachments = not chosen.by_policy_json or _reads_attachments(registries_d, physical)
+        store = _store(registries_d, location, physical)
         ready = self._prepared.get((scope, attachments, store))
         if ready is None:
             ready = prepare(
@@ -52,26 +53,6 @@ class RequirementsAt:
             self._prepared[scope, attachments, store] = ready
         return ready
 
-    def _select(self, location: Location) -> tuple[tuple[Requirement, ...], str]:
-        if self._policy.document is None:
-            return self._policy.ad_hoc, self._policy.ad_hoc[0].where
-        selected = select(self._policy.document, location)
-        return selected.requirements, selected.scope
-
-    def _attachments(self, physical: DockerReference | None) -> bool:
-        """cli.md, "Known differences": registries.d gates `.sig` tags, under a policy.json and for registries only."""
-        if self._policy.document is None:
-            return True
-        if physical is None or self._registries_d is None:
-            return False
-        return self._registries_d.uses_sigstore_attachments(physical)
-
-    def _store(self, location: Location, physical: DockerReference | None) -> str | None:
-        """Where signatures are stored apart: beside a ``dir:`` image, or in a lookaside (under a policy.json)."""
-        if physical is None:
-            return "" if location.transport == "dir" else None
-        return None if self._registries_d is None else self._registries_d.lookaside(physical)
-
     def _key(self, path: str) -> bytes:
         found = self._read.get(path)
         if found is None:
@@ -83,3 +64,17 @@ class RequirementsAt:
         if isinstance(found, UnreadableKeyError):
             raise found
         return found.data
+
+
+def _reads_attachments(registries_d: RegistriesD | None, physical: DockerReference | None) -> bool:
+    """cli.md, "Known differences": registries.d gates `.sig` tags, under a policy.json and for registries only."""
+    if physical is None or registries_d is None:
+        return False
+    return registries_d.uses_sigstore_attachments(physical)
+
+
+def _store(registries_d: RegistriesD | None, location: Location, physical: DockerReference | None) -> str | None:
+    """Where signatures are stored apart: beside a ``dir:`` image, or in a lookaside (under a policy.json)."""
+    if physical is None:
+        return "" if location.transport == "dir" else None
+    return None if registries_d is None else registries_d.lookaside(physical)

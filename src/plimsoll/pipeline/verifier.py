@@ -174,8 +174,8 @@ class Verifier:
         return index_root(self._trust or read_public_good_root(os.environ, now_s=time.time()))
 
     def _registries_d(self) -> RegistriesD | None:
-        if self._policy.document is None:
-            return None  # ad hoc trust reads attached signatures always
+        if self._policy.policy_json is None:
+            return None  # ad hoc trust, and a document's own rules, read attached signatures always
         return read_registries_d(self._settings.registries_d, os.environ)
 
 

@@ -45,6 +45,11 @@ class Condition:
 
     def check(self, statement: Statement) -> None:
         """Raise AttestationConditionError unless it is true of ``statement``, whose signature is proven elsewhere."""
+        if not self.holds(statement):
+            raise self._unmet("it is false")
+
+    def holds(self, statement: Statement) -> bool:
+        """Whether it is true or false of ``statement``; raises AttestationConditionError where it is neither."""
         from cel_expr_python import cel  # noqa: PLC0415  # late: see compile_condition
 
         data = _variables(statement)
@@ -58,8 +63,7 @@ class Condition:
             raise self._unmet(_first_line(value))
         if kind != cel.Type.BOOL or not isinstance(value, bool):
             raise self._unmet(f"it is no boolean but {kind.name()}")
-        if not value:
-            raise self._unmet("it is false")
+        return value
 
     def _unmet(self, why: str) -> AttestationConditionError:
         return AttestationConditionError(f"the attestation does not meet the condition {self.text!r:.300}: {why}")

@@ -6,20 +6,26 @@ taken for absent, and a failed one never for absent either.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from itertools import chain
 from typing import Final, assert_never
 
 from plimsoll import limits
 from plimsoll.model.evidence import Evidence, Needs
-from plimsoll.model.verdict import Judgement, Outcome, Reason, all_of
+from plimsoll.model.verdict import Judgement, Outcome, Reason, all_of, n_of
 from plimsoll.policy.identity import MatchExact, MatchRepoDigestOrExact, accepts
+from plimsoll.policy.named_signers import ATTESTED, KEYED, KEYLESS, judge_attestations, judge_signatures
 from plimsoll.policy.prepare import Ready, ReadyRequirement
 from plimsoll.policy.requirements import (
     AcceptAnything,
     AdHoc,
+    AllOf,
+    AnyOf,
+    AttestationsRequired,
     CountsAs,
     Reject,
+    SignaturesRequired,
     SignedBaseLayer,
     SignedBy,
     SigstoreSigned,
@@ -28,9 +34,6 @@ from plimsoll.policy.search import Question, search
 from plimsoll.signatures.formats import Family, Verified, VerifiedAttestation, VerifiedSignature
 
 _ACCEPTED: Final = Judgement(outcome=Outcome.ACCEPTED)
-_KEYED: Final[tuple[Family, ...]] = ("sigstore", "bundle")
-_KEYLESS: Final[tuple[Family, ...]] = ("bundle", "sigstore")
-_ATTESTED: Final[tuple[Family, ...]] = ("bundle", "attestation")
 
 
 def judge(ready: Ready, evidence: Evidence) -> Judgement | Needs:
@@ -44,7 +47,12 @@ def judge(ready: Ready, evidence: Evidence) -> Judgement | Needs:
         return _reject(
             "policy-reject", f"--require-signed: no requirement of {ready.scope or 'the policy'} verifies a signature"
         )
-    findings = [assess(item, ready, evidence) for item in ready.requirements]
+    return _all(ready.requirements, ready, evidence)
+
+
+def _all(items: tuple[ReadyRequirement, ...], ready: Ready, evidence: Evidence) -> Judgement | Needs:
+    """Each of ``items``; asks for places only while none is surely unmet."""
+    findings = [assess(item, ready, evidence) for item in items]
     decided = [finding for finding in findings if isinstance(finding, Judgement)]
     if not any(finding.outcome is Outcome.REJECTED for finding in decided):
         needs = [finding for finding in findings if isinstance(finding, Needs)]
@@ -53,8 +61,24 @@ def judge(ready: Ready, evidence: Evidence) -> Judgement | Needs:
     return _combine(decided)
 
 
+def _any(items: tuple[ReadyRequirement, ...], ready: Ready, evidence: Evidence) -> Judgement | Needs:
+    """One of ``items``; places that a later one needs are asked for only when the earlier ones are decided."""
+    findings = [assess(item, ready, evidence) for item in items]
+    decided = [finding for finding in findings if isinstance(finding, Judgement)]
+    for finding in decided:
+        if finding.outcome is Outcome.ACCEPTED:
+            return finding
+    for needs in findings:
+        if isinstance(needs, Needs):
+            return needs
+    return _join(decided, n_of((finding.outcome for finding in decided), n=1))
+
+
 def _combine(decided: list[Judgement]) -> Judgement:
-    outcome = all_of(finding.outcome for finding in decided)
+    return _join(decided, all_of(finding.outcome for finding in decided))
+
+
+def _join(decided: list[Judgement], outcome: Outcome) -> Judgement:
     # The reasons of the decisive kind come first, so that the first reason explains the outcome.
     ranked = sorted(
         (reason for finding in decided if finding.outcome is not Outcome.ACCEPTED for reason in finding.reasons),
@@ -80,6 +104,14 @@ def assess(item: ReadyRequirement, ready: Ready, evidence: Evidence) -> Judgemen
             return _reject("policy-reject", f"the policy rejects every image of {ready.scope or 'this scope'}")
         case SignedBaseLayer(where=where):
             return _reject("policy-reject", f"{where} is signedBaseLayer, which no image satisfies")
+        case SignaturesRequired() as signatures:
+            return judge_signatures(signatures, item, ready, evidence)
+        case AttestationsRequired() as attestations:
+            return judge_attestations(attestations, item, ready, evidence)
+        case AllOf():
+            return _all(item.parts, ready, evidence)
+        case AnyOf():
+            return _any(item.parts, ready, evidence)
         case AdHoc() as asked:
             question = _ad_hoc_question(asked, item)
         case (SigstoreSigned() | SignedBy()) as signed:
@@ -100,14 +132,14 @@ def _ad_hoc_question(asked: AdHoc, item: ReadyRequirement) -> Question:
             trust=item.trust,
             claims=partial(_of_type, asked),
             threshold=asked.threshold,
-            families=_ATTESTED,
+            families=ATTESTED,
             wanted="attestation",
         )
     return Question(
         trust=item.trust,
         claims=partial(_annotated, asked),
         threshold=asked.threshold,
-        families=_KEYED if asked.keys else _KEYLESS,
+        families=KEYED if asked.keys else KEYLESS,
     )
 
 
@@ -115,20 +147,24 @@ def _of_type(asked: AdHoc, found: Verified) -> Reason | None:
     if isinstance(found, VerifiedSignature):
         return Reason(code="no-attestation", message="a good signature, which attests nothing")
     said = found.statement.predicate_type
-    if said == asked.attestation_type:
-        return None
-    return Reason(code="no-attestation", message=f"{said:.200} is attested, not {asked.attestation_type}")
+    if said != asked.attestation_type:
+        return Reason(code="no-attestation", message=f"{said:.200} is attested, not {asked.attestation_type}")
+    return _lacking(asked, found.subject.annotations, "attestation")
 
 
 def _annotated(asked: AdHoc, found: Verified) -> Reason | None:
     if isinstance(found, VerifiedAttestation):
         return _passes_for_a_signature(asked, found)
+    return _lacking(asked, found.annotations, "signature")
+
+
+def _lacking(asked: AdHoc, annotations: Mapping[str, object], what: str) -> Reason | None:
+    """The first annotation that is asked for and not signed: of an attestation its subject carries them (cosign)."""
     for name, value in asked.annotations:
-        if found.annotations.get(name) != value:
-            return Reason(
-                code="identity-mismatch",
-                message=f"a good signature, but {name} is {found.annotations.get(name)!r:.99} in it, not {value!r:.99}",
-            )
+        said = annotations.get(name)
+        if said != value:
+            message = f"a good {what}, but {name} is {said!r:.99} in it, not {value!r:.99}"
+            return Reason(code="identity-mismatch", message=message)
     return None
 
 

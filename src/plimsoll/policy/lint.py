@@ -5,7 +5,7 @@ Nothing here changes a verdict: a policy with warnings is a valid policy (docs/r
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,7 +18,6 @@ from plimsoll.policy.positions import Position, Positions
 from plimsoll.policy.prepare import ReadKey, prepare
 from plimsoll.policy.requirements import (
     AcceptAnything,
-    AdHoc,
     KeySource,
     KeyType,
     Policy,
@@ -54,7 +53,15 @@ def lint(policy: Policy, *, text: bytes | None = None, read_key: ReadKey | None 
     ``text`` is what the policy was read from: with it each has a position. With ``read_key`` every key and certificate
     that the policy names is read too; without, no file is touched.
     """
-    positions = None if text is None else Positions(text)
+    return place_findings(policy_findings(policy, read_key), None if text is None else Positions(text))
+
+
+Finding = tuple[str, str, str, str]
+"""A LintWarning's place, code, message and hint."""
+
+
+def place_findings(findings: Iterable[Finding], positions: Positions | None) -> tuple[LintWarning, ...]:
+    """``findings`` as warnings, with the positions of their places where those are known."""
     return tuple(
         [
             LintWarning(
@@ -64,15 +71,13 @@ def lint(policy: Policy, *, text: bytes | None = None, read_key: ReadKey | None 
                 message=message,
                 hint=hint,
             )
-            for place, name, message, hint in _findings(policy, read_key)
+            for place, name, message, hint in findings
         ]
     )
 
 
-_Finding = tuple[str, str, str, str]
-
-
-def _findings(policy: Policy, read_key: ReadKey | None) -> Iterator[_Finding]:
+def policy_findings(policy: Policy, read_key: ReadKey | None) -> Iterator[Finding]:
+    """What ``lint`` says of a policy.json."""
     yield from _accepting(policy.default, "default", "every image that no scope matches")
     yield from _lint_list(policy.default, transport=None, read_key=read_key)
     for transport, scopes in policy.transports.items():
@@ -90,7 +95,7 @@ def _findings(policy: Policy, read_key: ReadKey | None) -> Iterator[_Finding]:
             yield from _lint_list(requirements, transport=transport, read_key=read_key)
 
 
-def _accepting(requirements: tuple[Requirement, ...], where: str, whose: str) -> Iterator[_Finding]:
+def _accepting(requirements: tuple[Requirement, ...], where: str, whose: str) -> Iterator[Finding]:
     if all(isinstance(item, AcceptAnything) for item in requirements):
         yield (
             where,
@@ -102,7 +107,7 @@ def _accepting(requirements: tuple[Requirement, ...], where: str, whose: str) ->
 
 def _lint_list(
     requirements: tuple[Requirement, ...], *, transport: str | None, read_key: ReadKey | None
-) -> Iterator[_Finding]:
+) -> Iterator[Finding]:
     for item in requirements:
         if len(requirements) > 1:
             yield from _beside_others(item)
@@ -111,7 +116,7 @@ def _lint_list(
             yield from _check_keys(item, read_key)
 
 
-def _beside_others(item: Requirement) -> Iterator[_Finding]:
+def _beside_others(item: Requirement) -> Iterator[Finding]:
     if isinstance(item, Reject):
         yield (
             item.where,
@@ -128,7 +133,7 @@ def _beside_others(item: Requirement) -> Iterator[_Finding]:
         )
 
 
-def _lint_requirement(item: Requirement, transport: str | None) -> Iterator[_Finding]:
+def _lint_requirement(item: Requirement, transport: str | None) -> Iterator[Finding]:
     match item:
         case SignedBaseLayer():
             yield (
@@ -142,11 +147,11 @@ def _lint_requirement(item: Requirement, transport: str | None) -> Iterator[_Fin
             yield from _lint_identity(item, transport)
         case SigstoreSigned():
             yield from _lint_identity(item, transport)
-        case AcceptAnything() | Reject() | AdHoc():
+        case _:
             return
 
 
-def _lint_signed_by(item: SignedBy) -> Iterator[_Finding]:
+def _lint_signed_by(item: SignedBy) -> Iterator[Finding]:
     if item.key_type is not KeyType.GPG_KEYS:
         yield (
             member(item.where, "keyType"),
@@ -158,7 +163,7 @@ def _lint_signed_by(item: SignedBy) -> Iterator[_Finding]:
         yield item.keys.where, "never-satisfied", "the list of keys is empty: no image satisfies it", "name a key"
 
 
-def _lint_identity(item: SignedBy | SigstoreSigned, transport: str | None) -> Iterator[_Finding]:
+def _lint_identity(item: SignedBy | SigstoreSigned, transport: str | None) -> Iterator[Finding]:
     place = member(item.where, "signedIdentity")
     if transport in _NAMELESS and not isinstance(item.identity, ExactReference | ExactRepository):
         yield (
@@ -176,7 +181,7 @@ def _lint_identity(item: SignedBy | SigstoreSigned, transport: str | None) -> It
         )
 
 
-def _check_keys(item: Requirement, read_key: ReadKey) -> Iterator[_Finding]:
+def _check_keys(item: Requirement, read_key: ReadKey) -> Iterator[Finding]:
     (ready,) = prepare((item,), read_key=read_key, trust_root=None, attachments=False).requirements
     problem = None
     if isinstance(ready.trust, Reason) and ready.trust.code != "unsupported":

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 _Path = tuple[str | int, ...]
 
@@ -38,12 +38,23 @@ def position_at(data: bytes, offset: int) -> Position:
     return Position(line=data.count(b"\n", 0, offset) + 1, column=len(data[start:offset].decode(errors="replace")) + 1)
 
 
+Path: TypeAlias = _Path
+"""From the document's root: the names of members, and places in lists."""
+
+
 class Positions:
     """Finds places of a document that ``read_json`` has taken; a member stands where its key does."""
 
     def __init__(self, data: bytes) -> None:
+        self._known: Mapping[_Path, int | Position] = dict(_Scan(data).document())
         self._data = data
-        self._offsets: Mapping[_Path, int] = dict(_Scan(data).document())
+
+    @classmethod
+    def of_places(cls, places: Mapping[Path, tuple[int, int]]) -> Positions:
+        """For a document of another form, whose places are known already: lines and columns by path, the root's too."""
+        found = cls(b"{}")
+        found._known = {path: Position(line=line, column=column) for path, (line, column) in places.items()}
+        return found
 
     def of(self, place: str) -> Position:
         """Where ``place`` (``transports.docker["host/ns"][0]``) is; if it was not written, what it would stand in."""
@@ -55,14 +66,15 @@ class Positions:
         if not message.startswith(":", end):
             path, end = (), message.find(":") if message.startswith("the document:") else 0
         named = _NAMED.match(message, end)
-        if named is not None and (*path, json.loads(named["key"])) in self._offsets:
+        if named is not None and (*path, json.loads(named["key"])) in self._known:
             path = (*path, json.loads(named["key"]))
         return self._nearest(path)
 
     def _nearest(self, path: _Path) -> Position:
-        while path and path not in self._offsets:
+        while path and path not in self._known:
             path = path[:-1]
-        return position_at(self._data, self._offsets[path])
+        found = self._known[path]
+        return found if isinstance(found, Position) else position_at(self._data, found)
 
 
 def _steps(text: str) -> tuple[_Path, int]:

@@ -18,6 +18,9 @@ from plimsoll.model.verdict import Reason
 from plimsoll.policy.requirements import (
     AcceptAnything,
     AdHoc,
+    AllOf,
+    AnyOf,
+    AttestationsRequired,
     FulcioTrust,
     KeySource,
     KeyType,
@@ -25,10 +28,12 @@ from plimsoll.policy.requirements import (
     PkiTrust,
     Reject,
     Requirement,
+    SignaturesRequired,
     SignedBaseLayer,
     SignedBy,
     SigstoreSigned,
 )
+from plimsoll.policy.signers import ReadySigner, prepare_signer
 from plimsoll.signatures.certificates import FulcioCertificates, PkiCertificates
 from plimsoll.signatures.formats import (
     IdentityTrust,
@@ -51,10 +56,15 @@ _Material = TypeVar("_Material", PublicKey, Certificate)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadyRequirement:
-    """A requirement and the trust it gives: a Reason where a key could not be had, None where none is used."""
+    """A requirement and the trust it gives: a Reason where a key could not be had, None where none is used.
+
+    A plimsoll document's have ``signers`` instead, or ``parts``.
+    """
 
     requirement: Requirement
     trust: Trust | Reason | None = None
+    signers: tuple[ReadySigner, ...] = ()
+    parts: tuple[ReadyRequirement, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,12 +96,7 @@ def prepare(
 ) -> Ready:
     """Read the keys that ``requirements`` name; never raises for a key, the failure is part of the result."""
     return Ready(
-        requirements=tuple(
-            [
-                ReadyRequirement(requirement=item, trust=_trust(item, read_key=read_key, trust_root=trust_root))
-                for item in requirements
-            ]
-        ),
+        requirements=tuple([_prepared(item, read_key=read_key, trust_root=trust_root) for item in requirements]),
         attachments=attachments,
         store=store,
         scope=scope,
@@ -99,7 +104,25 @@ def prepare(
     )
 
 
-def _trust(item: Requirement, *, read_key: ReadKey, trust_root: TrustIndex | None) -> Trust | Reason | None:
+def _prepared(item: Requirement, *, read_key: ReadKey, trust_root: TrustIndex | None) -> ReadyRequirement:
+    match item:
+        case SignaturesRequired(signers=signers, log=log) | AttestationsRequired(signers=signers, log=log):
+            root = trust_root or index_root(TrustRoot())
+            entries = [prepare_signer(signer, log=log, read_key=read_key, root=root) for signer in signers]
+            return ReadyRequirement(requirement=item, signers=tuple(entries))
+        case AllOf(parts=parts) | AnyOf(parts=parts):
+            prepared = [_prepared(part, read_key=read_key, trust_root=trust_root) for part in parts]
+            return ReadyRequirement(requirement=item, parts=tuple(prepared))
+        case _:
+            return ReadyRequirement(requirement=item, trust=_trust(item, read_key=read_key, trust_root=trust_root))
+
+
+def _trust(
+    item: AcceptAnything | Reject | SignedBy | SigstoreSigned | SignedBaseLayer | AdHoc,
+    *,
+    read_key: ReadKey,
+    trust_root: TrustIndex | None,
+) -> Trust | Reason | None:
     match item:
         case AcceptAnything() | Reject():
             return None
@@ -126,7 +149,7 @@ def _ad_hoc_trust(item: AdHoc, root: TrustIndex) -> Trust:
     if item.keys:
         return KeyTrust(keys=item.keys, log=log, hash_name=item.digest_algorithm)
     if item.authorities:
-        root = index_root(replace(root.root, certificate_authorities=item.authorities))
+        root = index_root(replace(root.root, certificate_authorities=item.authorities), facts=root.facts)
     return IdentityTrust(identities=item.identities, root=root, log=log, sct=item.sct)
 
 
@@ -181,10 +204,14 @@ def _gpg_trust(source: KeySource, read_key: ReadKey) -> GpgTrust | Reason:
     except UnreadableKeyError as error:
         return Reason(code=error.code, message=f"{name} {source.where}: {error}")
     try:
-        return GpgTrust(tuple(keyrings))
+        trust = GpgTrust(tuple(keyrings))
     except UnreadableKeyError as error:
         # What holds no key that can be imported trusts nobody, and that is sure (containers/image rejects too).
         return Reason(code="untrusted-key", message=f"the keyrings of {source.where}: {error}")
+    if not trust.keyring.fingerprints:
+        named = f"{name} {source.where}" if len(keyrings) == 1 else f"the keyrings of {source.where}"
+        return Reason(code="untrusted-key", message=f"{named}: no public key is in there")
+    return trust
 
 
 def _keys(source: KeySource, read_key: ReadKey) -> tuple[PublicKey, ...] | Reason:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import get_args
+from typing import Final, TypeAlias, get_args
 
 from plimsoll.errors import UsageError
 from plimsoll.model.identity import Identity
 from plimsoll.model.trust import HashName, PublicKey
 from plimsoll.model.trusted_root import CertificateAuthority
+from plimsoll.policy.conditions import Condition
 from plimsoll.policy.identity import SignedIdentity
 from plimsoll.signatures.formats import SctDemand
 
@@ -186,7 +187,127 @@ class AdHoc:
         return True
 
 
-Requirement = AcceptAnything | Reject | SignedBy | SigstoreSigned | SignedBaseLayer | AdHoc
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """When a key is good, in seconds since 1970; both ends belong to it, None is no end."""
+
+    not_before_s: float | None = None
+    not_after_s: float | None = None
+
+    def holds(self, time_s: float) -> bool:
+        """Whether ``time_s`` lies inside."""
+        begun = self.not_before_s is None or time_s >= self.not_before_s
+        return begun and (self.not_after_s is None or time_s <= self.not_after_s)
+
+
+ALWAYS: Final = Window()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedKey:
+    """A key that a plimsoll document names; ``reference`` is its name in a KMS or token, then ``source`` is empty.
+
+    ``hash_name`` hashes a payload where the key's own scheme does not fix it.
+    """
+
+    name: str
+    source: KeySource = KeySource()
+    reference: str | None = None
+    window: Window = ALWAYS
+    hash_name: HashName = "sha256"
+    where: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedIdentity:
+    """An identity that a plimsoll document names."""
+
+    name: str
+    identity: Identity
+    where: str = field(default="", compare=False)
+
+
+NamedSigner = NamedKey | NamedIdentity
+"""An entry of ``from``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignaturesRequired:
+    """``signatures``: signed by at least ``at_least`` distinct ones of ``signers``, each time with ``annotations``."""
+
+    signers: tuple[NamedSigner, ...]
+    at_least: int = 1
+    log: LogDemand = LogDemand.REQUIRED
+    annotations: tuple[tuple[str, str], ...] = ()
+    where: str = field(default="", compare=False)
+
+    @property
+    def verifies_signatures(self) -> bool:
+        """True."""
+        return True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttestationsRequired:
+    """``attestation``: attested as ``type`` (a predicate type's URI) by ``signers``.
+
+    ``at_least`` counts distinct signers whose attestation meets all ``conditions`` and is no older than ``max_age_s``;
+    ``at_most`` counts attestations, None is any number. Both 0 is ``forbidden``.
+    """
+
+    type: str
+    signers: tuple[NamedSigner, ...]
+    at_least: int = 1
+    at_most: int | None = None
+    conditions: tuple[Condition, ...] = ()
+    max_age_s: float | None = None
+    log: LogDemand = LogDemand.REQUIRED
+    where: str = field(default="", compare=False)
+
+    @property
+    def verifies_signatures(self) -> bool:
+        """Whether it asks for anything at all: what only forbids is met by an image that nobody signed."""
+        return self.at_least > 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllOf:
+    """``allOf``: each of ``parts``, of which there is one at least."""
+
+    parts: tuple[Requirement, ...]
+    where: str = field(default="", compare=False)
+
+    @property
+    def verifies_signatures(self) -> bool:
+        """Whether one of them does."""
+        return any(part.verifies_signatures for part in self.parts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnyOf:
+    """``anyOf``: one of ``parts``, of which there is one at least."""
+
+    parts: tuple[Requirement, ...]
+    where: str = field(default="", compare=False)
+
+    @property
+    def verifies_signatures(self) -> bool:
+        """Whether each of them does: the others could be the one that is met."""
+        return bool(self.parts) and all(part.verifies_signatures for part in self.parts)
+
+
+Requirement: TypeAlias = (
+    AcceptAnything
+    | Reject
+    | SignedBy
+    | SigstoreSigned
+    | SignedBaseLayer
+    | AdHoc
+    | SignaturesRequired
+    | AttestationsRequired
+    | AllOf
+    | AnyOf
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,7 +46,7 @@ class Tally:
 def search(question: Question, ready: Ready, evidence: Evidence) -> Judgement | Needs:
     """Search place by place; stop between places when enough distinct keys signed, never inside one."""
     tally = Tally(records=[], failures=[], signers=set())
-    for place, signature_format in _places(question, ready, evidence):
+    for place, signature_format in places_of(question.families, ready, evidence):
         answer = evidence.answers.get(place)
         match answer:
             case None:
@@ -62,9 +62,11 @@ def search(question: Question, ready: Ready, evidence: Evidence) -> Judgement | 
     return _unmet(question, tally, ready, evidence)
 
 
-def _places(question: Question, ready: Ready, evidence: Evidence) -> Iterator[tuple[Place, SignatureFormat[object]]]:
-    """Tags first; then the store, where any format may lie."""
-    formats = [item for family in question.families for item in ready.formats if item.family == family]
+def places_of(
+    families: tuple[Family, ...], ready: Ready, evidence: Evidence
+) -> Iterator[tuple[Place, SignatureFormat[object]]]:
+    """The places to ask, in order: tags first; then the store, where any format may lie."""
+    formats = [item for family in families for item in ready.formats if item.family == family]
     if ready.attachments:
         for signature_format in formats:
             for place in signature_format.places(evidence.digests):
@@ -119,10 +121,11 @@ def _try(
     except (SignatureError, ContentError) as error:
         _note(tally, SignatureRecord(format=name, verified=False, reason=Reason.of(error)))
         return
-    _note(tally, _record(found, question.claims(found)))
+    _note(tally, record_of(found, question.claims(found)))
 
 
-def _record(found: Verified, unwanted: Reason | None) -> SignatureRecord:
+def record_of(found: Verified, unwanted: Reason | None) -> SignatureRecord:
+    """The record of something proven; ``unwanted`` says why it does not count, None if it does."""
     certified = found.certified
     return SignatureRecord(
         format=found.format,
@@ -159,24 +162,28 @@ def _unmet(question: Question, tally: Tally, ready: Ready, evidence: Evidence) -
             ),
         )
     elif not reasons:
-        reasons.append(_none(question, ready, evidence))
+        reasons.append(none_found(question.wanted, question.families, ready, evidence))
     ranked = sorted(reasons, key=lambda reason: reason.outcome is not outcome)
     return Judgement(outcome=outcome, reasons=tuple(dict.fromkeys(ranked)), signatures=tuple(tally.records))
 
 
-def _none(question: Question, ready: Ready, evidence: Evidence) -> Reason:
+def none_found(
+    wanted: Literal["signature", "attestation"], families: tuple[Family, ...], ready: Ready, evidence: Evidence
+) -> Reason:
     """Why there is none: which places were looked at, and which were not."""
     where = []
     if ready.attachments:
-        where.append(_looked_at(question.families))
-    elif evidence.location.docker is not None:
+        where.append(_looked_at(families))
+    elif evidence.location.transport == "docker":
         where.append("registries.d does not say use-sigstore-attachments: true here, so none is looked for on tags")
     else:
         where.append(f"{evidence.location.transport}: has no attached ones under a policy.json (as in skopeo)")
     if ready.store is not None:
         shown = ready.store.partition("?")[0]  # a query may be a secret
-        where.append(f"none of the kind it asks for is stored {f'below {shown}' if shown else 'beside the image'}")
-    if question.wanted == "attestation":
+        # A registry that keeps signatures itself was asked in the lookaside's stead.
+        store = f"below {shown}, or by the registry itself where it keeps them" if shown else "beside the image"
+        where.append(f"none of the kind it asks for is stored {store}")
+    if wanted == "attestation":
         return Reason(code="no-attestation", message=f"an attestation is required; {'; '.join(where)}")
     return Reason(code="no-signature", message=f"a signature is required; {'; '.join(where)}")
 

@@ -80,7 +80,7 @@ def _manifest_lines(manifest: JudgedManifest) -> list[str]:
 def _finding_lines(finding: RequirementFinding) -> list[str]:
     head = f"    {printable(finding.place)} {finding.kind}"
     if finding.judgement is None:
-        return [f"{head}: left open, since another requirement is surely unmet"]
+        return [f"{head}: left open, since others decide"]
     lines = [f"{head}: {'met' if finding.judgement.outcome.value == 'accepted' else finding.judgement.outcome.value}"]
     for signature in finding.judgement.signatures:
         lines += _signature_lines(signature)

@@ -24,6 +24,7 @@ HINTS: Final[Mapping[str, str]] = MappingProxyType(
         "sct-invalid": "check the trusted root; --insecure-ignore-sct if your authority keeps no such log",
         "no-attestation": "attest the image with a predicate of the type that is asked for",
         "attestation-condition": "look at what the attestation says, and at the condition in the policy",
+        "attestation-forbidden": "find out who attested that; if it no longer holds, remove the attestation",
         "threshold-not-met": "have the missing signers sign",
         "policy-reject": "check the scope above: is that the list you want for this image?",
         "manifest-invalid": "build and push the image with a tool that follows the image-spec",

@@ -1,4 +1,4 @@
-r"""Signatures that were made, and the forms they are stored in: a layer of a ``.sig`` manifest, a numbered file.
+r"""Signatures that were made, and how they are stored: a layer of a ``.sig`` or ``.att`` manifest, a numbered file.
 
 Sources: cosign's signature specification; containers/image's sigstore attachments (config, order of layers) and its
 ``\0FORMAT\nDATA`` files, which ``framing`` reads.
@@ -18,7 +18,8 @@ from plimsoll.model.descriptor import OCI_CONFIG, OCI_MANIFEST
 from plimsoll.model.digest import Digest
 from plimsoll.model.manifest import Manifest, RawManifest, parse_manifest
 from plimsoll.native import read_json
-from plimsoll.signatures.annotations import SIGNATURE_ANNOTATION, SIMPLE_SIGNING
+from plimsoll.signatures.annotations import DSSE_ENVELOPE, SIGNATURE_ANNOTATION, SIMPLE_SIGNING
+from plimsoll.signatures.made_bundles import MadeBundle
 from plimsoll.signatures.signing import SigningKey
 
 _NEW_CONFIG: Final = '{"architecture":"","os":"","rootfs":{"type":"layers","diff_ids":[]}}'
@@ -33,18 +34,24 @@ class SimpleSignature:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SigstoreSignature:
-    """A payload and the annotations that carry its signature."""
+    """A payload and the annotations that carry its signature; or an attestation's envelope, by its ``media_type``."""
 
     payload: bytes
     annotations: Mapping[str, str]
+    media_type: str = SIMPLE_SIGNING
 
     @property
     def layer(self) -> dict[str, object]:
-        """Its descriptor in a ``.sig`` manifest."""
-        return _descriptor(SIMPLE_SIGNING, self.payload, annotations=dict(sorted(self.annotations.items())))
+        """Its descriptor in a ``.sig`` or ``.att`` manifest."""
+        return _descriptor(self.media_type, self.payload, annotations=dict(sorted(self.annotations.items())))
+
+    @property
+    def suffix(self) -> str:
+        """How the tag ends that it belongs on."""
+        return "att" if self.media_type == DSSE_ENVELOPE else "sig"
 
 
-MadeSignature = SimpleSignature | SigstoreSignature
+MadeSignature = SimpleSignature | SigstoreSignature | MadeBundle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,12 +133,12 @@ def _descriptor(media_type: str, data: bytes, **more: object) -> dict[str, objec
     return {"mediaType": media_type, "digest": str(Digest.of(data)), "size": len(data), **more}
 
 
-def stored_form(signature: MadeSignature) -> bytes:
+def stored_form(signature: SimpleSignature | SigstoreSignature) -> bytes:
     """The signature as a ``signature-N`` file holds it."""
     if isinstance(signature, SimpleSignature):
         return signature.message
     document = {
-        "mimeType": SIMPLE_SIGNING,
+        "mimeType": signature.media_type,
         "payload": base64.b64encode(signature.payload).decode(),
         "annotations": dict(signature.annotations),
     }

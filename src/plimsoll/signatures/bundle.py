@@ -88,6 +88,17 @@ def parse_bundle(data: bytes, *, allow_chain: bool = False) -> UntrustedBundle:
     )
 
 
+def parse_tlog_entry(data: bytes) -> UntrustedTlogEntry:
+    """Read one log entry by itself, as Rekor v2 answers; raises as ``parse_bundle`` does for a bundle of v0.3."""
+    if len(data) > limits.SERVICE_REPLY_BYTES:
+        raise BundleInvalidError(f"a log entry of {len(data)} bytes: at most {limits.SERVICE_REPLY_BYTES}")
+    try:
+        document = read_json(data, max_depth=limits.JSON_DEPTH)
+    except ReadError as error:
+        raise BundleInvalidError(f"the log entry is refused: {error}") from error
+    return _entry(Message(document, names=_ENTRY, where="the log entry"), version="0.3")
+
+
 def _content(bundle: Message) -> UntrustedMessageSignature | UntrustedEnvelope:
     if bundle.one_of("messageSignature", "dsseEnvelope") == "dsseEnvelope":
         return _envelope(bundle.message("dsseEnvelope", _ENVELOPE))

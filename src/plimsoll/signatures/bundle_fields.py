@@ -103,7 +103,10 @@ class Message:
     def blob(self, name: str, *, limit: int) -> bytes:
         """Bytes in base64; empty where it is absent."""
         value = self._fields.get(name)
-        return b"" if value is None else _decode(value, limit=limit, where=self.path(name))
+        if value is None:
+            return b""
+        found = _plain(value, limit)
+        return _decode(value, limit=limit, where=self.path(name)) if found is None else found
 
     def some_blob(self, name: str, *, limit: int) -> bytes:
         """Bytes in base64, at least one."""
@@ -114,8 +117,11 @@ class Message:
 
     def blobs(self, name: str, *, limit: int, most: int) -> tuple[bytes, ...]:
         """A list of at most ``most`` byte strings; none where it is absent."""
-        where = self.path(name)
-        return tuple([_decode(value, limit=limit, where=where) for value in self._items(name, most=most)])
+        found = []
+        for value in self._items(name, most=most):
+            data = _plain(value, limit)
+            found.append(_decode(value, limit=limit, where=self.path(name)) if data is None else data)
+        return tuple(found)
 
     def message(self, name: str, names: Mapping[str, str]) -> Message:
         """A message that must be there."""
@@ -148,6 +154,19 @@ def _whole(value: JsonValue) -> int | None:
             return None
         value = int(value)
     return value if type(value) is int and 0 <= value <= _MAX_INT64 else None  # to isinstance true is an int
+
+
+def _plain(value: JsonValue, limit: int) -> bytes | None:
+    """Bytes in standard base64 with its padding, as nearly all are; None leaves the rest, and faults, to ``_decode``."""
+    if type(value) is not str:
+        return None
+    try:
+        data = binascii.a2b_base64(value)
+    except ValueError:
+        return None
+    if len(data) > limit or binascii.b2a_base64(data, newline=False) != value.encode():
+        return None
+    return data
 
 
 def _decode(value: JsonValue, *, limit: int, where: str) -> bytes:

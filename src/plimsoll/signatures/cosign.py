@@ -139,7 +139,12 @@ def _verify_by_keys(untrusted: UntrustedCosignSignature, trust: KeyTrust, signat
     # 3. A trusted key made it over the payload's bytes.
     key = _signer(untrusted, trust, signature)
     # 4. The log entry is about this signature, key and payload, and a trusted log promised it.
-    return _Signed(key=key, at_s=_time(_verify_log(untrusted, trust.log, key, signature)))
+    logged = _verify_log(untrusted, trust.log, key, signature)
+    if trust.stamped_by is None:
+        return _Signed(key=key, at_s=_time(logged))
+    # 5. Or a trusted authority stamped it.
+    stamped = annotated_times(untrusted.timestamp, signature=signature, root=trust.stamped_by)
+    return _Signed(key=key, at_s=min(stamped, default=_time(logged)))
 
 
 def _verify_by_certificate(

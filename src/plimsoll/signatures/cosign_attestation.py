@@ -118,7 +118,12 @@ def _verify_by_keys(untrusted: UntrustedAttestation, envelope: UntrustedEnvelope
     # 3. A trusted key made one of the signatures.
     content, key = _made_by(envelope, trust.keys)
     # 4. The log entry is about this signature, key and envelope.
-    return _Signed(key=key, at_s=_verify_log(untrusted, trust.log, content, key))
+    logged_at_s = _verify_log(untrusted, trust.log, content, key)
+    if trust.stamped_by is None:
+        return _Signed(key=key, at_s=logged_at_s)
+    # 5. Or a trusted authority stamped it.
+    stamped = annotated_times(untrusted.timestamp, signature=untrusted.envelope, root=trust.stamped_by)
+    return _Signed(key=key, at_s=min(stamped, default=logged_at_s))
 
 
 def _verify_by_identity(

@@ -6,6 +6,7 @@ the certificate's path to a trusted root (``signatures.x509.find_path``).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
@@ -27,6 +28,8 @@ USERNAME_OID: Final = "1.3.6.1.4.1.57264.1.7"
 _RAW: Final = frozenset(f"1.3.6.1.4.1.57264.1.{number}" for number in range(1, 7))
 """Extensions that hold the text itself; all later ones hold a DER UTF8String."""
 _UTF8_STRING: Final = 0x0C
+_NAMES: Final = {oid: name for name, oid in CLAIM_OIDS.items()}
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 SanKind: TypeAlias = Literal["uri", "email", "dns", "ip", "username", "unknown"]
 
@@ -51,11 +54,12 @@ class CertificateClaims:
 def read_claims(leaf: Certificate) -> CertificateClaims:
     """Read them; raises IdentityMismatchError for one that is not of its form, because it may be the one asked for."""
     issuer = read_issuer(leaf)
-    found = {name: leaf.raw_extension(oid) for name, oid in CLAIM_OIDS.items()}
     return CertificateClaims(
         subjects=tuple([_subject(name) for name in leaf.names]),
         issuer=None if issuer is None else _plain(_text(issuer, "OIDC issuer"), "OIDC issuer"),
-        extensions={name: _claim(name, value) for name, value in found.items() if value is not None},
+        extensions={
+            name: _claim(name, value) for oid, value in leaf.unread.items() if (name := _NAMES.get(oid)) is not None
+        },
     )
 
 
@@ -108,7 +112,7 @@ def _plain(text: str, what: str) -> str:
     """``text`` without control characters, which no name has: a pattern could end at one, or a reader's line."""
     if len(text) > limits.CLAIM_BYTES:
         raise IdentityMismatchError(f"the certificate's {what} has {len(text)} bytes: at most {limits.CLAIM_BYTES}")
-    if any(mark < " " or mark == "\x7f" for mark in text):
+    if _CONTROL.search(text):
         raise IdentityMismatchError(f"the certificate's {what} has a control character: {text!r:.160}")
     return text
 

@@ -29,11 +29,13 @@ def check_inclusion(proof: UntrustedInclusionProof, *, leaf: bytes) -> None:
         raise LogProofInvalidError(
             f"the inclusion proof has {len(proof.hashes)} hashes: leaf {index} of {size} needs {needed}"
         )
-    if any(len(each) != _HASH_BYTES for each in (*proof.hashes, proof.root_hash)):
+    if {len(each) for each in (*proof.hashes, proof.root_hash)} != {_HASH_BYTES}:
         raise LogProofInvalidError(f"a hash of the inclusion proof has not {_HASH_BYTES} bytes, as SHA-256 has")
-    node = hashlib.sha256(b"\x00" + leaf).digest()
-    for level, sibling in enumerate(proof.hashes):
-        on_the_left = level >= inner or index >> level & 1
-        node = hashlib.sha256(b"\x01" + (sibling + node if on_the_left else node + sibling)).digest()
+    sha256 = hashlib.sha256
+    node = sha256(b"\x00" + leaf).digest()
+    on_the_left = index | -1 << inner  # bit by bit from the leaf's level: whether the sibling stands there
+    for sibling in proof.hashes:
+        node = sha256(b"\x01" + sibling + node if on_the_left & 1 else b"\x01" + node + sibling).digest()
+        on_the_left >>= 1
     if node != proof.root_hash:
         raise LogProofInvalidError("the inclusion proof does not lead from this entry to the root it names")

@@ -17,6 +17,7 @@ from plimsoll.signatures.log_bodies import LoggedContent, bind_body, parse_log_b
 from plimsoll.signatures.note import UntrustedCheckpoint, parse_checkpoint, verify_checkpoint
 from plimsoll.signatures.transparency import UntrustedLogEntry, verify_promise
 from plimsoll.signatures.trust_index import TrustIndex
+from plimsoll.signatures.verifying import KeyCheck
 
 __all__ = ["LoggedContent", "VerifiedTlogEntry", "check_in_use", "verify_tlog_entry"]
 
@@ -61,7 +62,7 @@ def verify_tlog_entry(
     # 4. The body's own bytes are in the tree that the checkpoint is about.
     checkpoint = _checkpoint_about(entry)
     # 5. The log signed the promise and the checkpoint.
-    signers = _signers(entry, logs, checkpoint)
+    signers = _signers(entry, logs, checkpoint, check=trust.facts.verify_by_key)
     promised = entry.promise is not None
     proven_index = entry.log_index if promised or entry.proof is None else entry.proof.log_index
     return VerifiedTlogEntry(
@@ -125,7 +126,11 @@ def _checkpoint_about(entry: UntrustedTlogEntry) -> UntrustedCheckpoint | None:
 
 
 def _signers(
-    entry: UntrustedTlogEntry, logs: tuple[TransparencyLog, ...], checkpoint: UntrustedCheckpoint | None
+    entry: UntrustedTlogEntry,
+    logs: tuple[TransparencyLog, ...],
+    checkpoint: UntrustedCheckpoint | None,
+    *,
+    check: KeyCheck,
 ) -> tuple[TransparencyLog, ...]:
     """The logs, all of one key, that signed what is there; the last one's refusal is raised if none did."""
     fault = LogProofInvalidError("no trusted log signed the entry")
@@ -136,7 +141,7 @@ def _signers(
         tried.add((log.key, log.host))
         try:
             if checkpoint is not None:
-                verify_checkpoint(checkpoint, log=log)
+                verify_checkpoint(checkpoint, log=log, check=check)
             _verify_promise(entry, log)
         except LogProofInvalidError as error:
             fault = error

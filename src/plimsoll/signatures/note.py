@@ -18,7 +18,7 @@ from plimsoll import limits
 from plimsoll.errors import BadSignatureError, LogProofInvalidError, UntrustedKeyError
 from plimsoll.model.trust import PublicKey
 from plimsoll.model.trusted_root import TransparencyLog
-from plimsoll.signatures.verifying import decode_base64, verify_by_key
+from plimsoll.signatures.verifying import KeyCheck, decode_base64, verify_by_key
 
 _V1_ORIGIN = re.compile(r"(\S+) - (?:0|[1-9][0-9]*)", re.ASCII)
 _SIZE = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
@@ -78,11 +78,14 @@ def parse_checkpoint(text: str) -> UntrustedCheckpoint:
     )
 
 
-def verify_checkpoint(checkpoint: UntrustedCheckpoint, *, log: TransparencyLog) -> VerifiedCheckpoint:
+def verify_checkpoint(
+    checkpoint: UntrustedCheckpoint, *, log: TransparencyLog, check: KeyCheck = verify_by_key
+) -> VerifiedCheckpoint:
     """Return what ``log`` signed for; raises LogProofInvalidError if it did not.
 
     Lines by others prove nothing and are no fault; of the log's own the first one counts. A pure function of the note
-    and the log. The caller owes: whether the log was in use when the entry was made.
+    and the log; ``check`` may remember what ``verify_by_key`` said. The caller owes: whether the log was in use when the
+    entry was made.
     """
     name, hint = _expected(checkpoint.origin, log)
     for line in checkpoint.signatures:
@@ -93,7 +96,7 @@ def verify_checkpoint(checkpoint: UntrustedCheckpoint, *, log: TransparencyLog) 
             f"the checkpoint of {checkpoint.origin[:160]!r} is not signed by the log {log.log_id.hex()[:64]}"
         )
     try:
-        verify_by_key(log.key, signature=line.signature, signed=checkpoint.signed, hash_name=log.hash_name)
+        check(log.key, signature=line.signature, signed=checkpoint.signed, hash_name=log.hash_name)
     except UntrustedKeyError:
         raise LogProofInvalidError(
             f"the log's signature of its checkpoint {checkpoint.origin[:160]!r} is bad"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from plimsoll.model.digest import Digest
 from plimsoll.signatures.simple_payload import ATOMIC_TYPE, COSIGN_TYPE
@@ -15,13 +15,14 @@ class Claim:
     """What a signature is to say: the manifest's digest, the image's name, who made it and when.
 
     ``reference`` is written as it is. ``creator`` is a program and its version, ``timestamp`` in seconds since 1970;
-    neither is proven by anything.
+    neither is proven by anything. ``annotations`` are what the signer adds; a name of ours among them is theirs.
     """
 
     digest: Digest
     reference: str
     creator: str
     timestamp: int
+    annotations: Mapping[str, str] = field(default_factory=dict)
 
 
 def simple_payload(claim: Claim) -> bytes:
@@ -48,4 +49,4 @@ def payload_bytes(*, kind: str, reference: str, digest: Digest, optional: Mappin
 
 
 def _optional(claim: Claim) -> Mapping[str, object]:
-    return {"creator": claim.creator, "timestamp": claim.timestamp}
+    return {"creator": claim.creator, "timestamp": claim.timestamp, **claim.annotations}

@@ -9,7 +9,6 @@ import hashlib
 from dataclasses import dataclass
 from typing import Final
 
-from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtensionOID
 
@@ -18,7 +17,7 @@ from plimsoll.errors import BadSignatureError, SctInvalidError, UntrustedKeyErro
 from plimsoll.model.trust import PublicKey
 from plimsoll.signatures.der import OCTET_STRING, DerReader
 from plimsoll.signatures.trust_index import TrustIndex
-from plimsoll.signatures.verifying import verify_by_key
+from plimsoll.signatures.verifying import KeyCheck
 from plimsoll.signatures.x509 import Certificate
 
 _SCT_LIST: Final = ExtensionOID.PRECERT_SIGNED_CERTIFICATE_TIMESTAMPS.dotted_string
@@ -59,7 +58,7 @@ def verify_sct(path: tuple[Certificate, ...], *, trust: TrustIndex) -> None:
     if not current:
         raise SctInvalidError(f"{leaf.title} was logged when its CT log was not in use by the trusted root")
     certificate = _logged_certificate(leaf, issuer=_issuing(path))
-    if not any(_is_signed(sct, log.key, certificate) for sct, log in current):
+    if not any(_is_signed(sct, log.key, certificate, check=trust.facts.verify_by_key) for sct, log in current):
         raise SctInvalidError(f"no trusted CT log signed what is said of {leaf.title}: another certificate, or key")
 
 
@@ -133,11 +132,7 @@ def _issuing(path: tuple[Certificate, ...]) -> PublicKey:
 
 
 def _signs_precertificates(issuer: Certificate) -> bool:
-    try:
-        usages = issuer.crypto.extensions.get_extension_for_class(x509.ExtendedKeyUsage)
-    except x509.ExtensionNotFound:
-        return False
-    return any(usage.dotted_string == _PRECERTIFICATE_SIGNING for usage in usages.value)
+    return issuer.names_usage(_PRECERTIFICATE_SIGNING)
 
 
 def _logged_certificate(leaf: Certificate, *, issuer: PublicKey) -> bytes:
@@ -146,7 +141,7 @@ def _logged_certificate(leaf: Certificate, *, issuer: PublicKey) -> bytes:
     return hashlib.sha256(issuer.spki).digest() + len(precertificate).to_bytes(3, "big") + precertificate
 
 
-def _is_signed(sct: UntrustedSct, key: PublicKey, certificate: bytes) -> bool:
+def _is_signed(sct: UntrustedSct, key: PublicKey, certificate: bytes, *, check: KeyCheck) -> bool:
     """Whether the log signed the precertificate entry: v1, certificate_timestamp, its time, precert_entry."""
     kinds = {_ECDSA: ec.EllipticCurvePublicKey, _RSA: rsa.RSAPublicKey}
     if not isinstance(key.crypto, kinds.get(sct.algorithm, ())):
@@ -154,7 +149,7 @@ def _is_signed(sct: UntrustedSct, key: PublicKey, certificate: bytes) -> bool:
     extensions = len(sct.extensions).to_bytes(2, "big") + sct.extensions
     signed = b"\0\0" + sct.time_ms.to_bytes(8, "big") + b"\0\1" + certificate + extensions
     try:
-        verify_by_key(key, signature=sct.signature, signed=signed, hash_name="sha256")
+        check(key, signature=sct.signature, signed=signed, hash_name="sha256")
     except UntrustedKeyError:
         return False
     return True

@@ -7,9 +7,8 @@ SHA-256; clients of older days signed SHA-256 with any, so that is tried too.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Final
 
 from cryptography.exceptions import InvalidSignature
@@ -28,6 +27,9 @@ _ALGORITHMS: Final[dict[HashName, hashes.HashAlgorithm]] = {
     "sha384": hashes.SHA384(),
     "sha512": hashes.SHA512(),
 }
+_PREHASHED: Final = {name: Prehashed(algorithm) for name, algorithm in _ALGORITHMS.items()}
+_ECDSA: Final = {name: ec.ECDSA(algorithm) for name, algorithm in _PREHASHED.items()}
+_LOGGED: Final[tuple[HashName, ...]] = ("sha256", "sha384", "sha512")
 _DIGEST_BYTES: Final[dict[HashName, int]] = {"sha224": 28, "sha256": 32, "sha384": 48, "sha512": 64}
 
 
@@ -43,26 +45,45 @@ class SignedContent:
     digest: Digest | None = None
     payload: bytes | None = field(default=None, repr=False)
 
+    _hashes: dict[HashName, bytes] = field(init=False, default_factory=dict, compare=False, repr=False)
+
     def hashed(self, name: HashName) -> bytes | None:
-        """The hash of what is signed; None where it cannot be known from the digest alone."""
-        known = self.digests.get(name)
+        """The hash of what is signed, computed once; None where it cannot be known from the digest alone."""
+        known = self._hashes.get(name)
         if known is None and self.data is not None:
-            return hashlib.new(name, self.data).digest()
+            known = self._hashes[name] = hashlib.new(name, self.data).digest()
+        elif known is None and self.digest is not None and self.digest.algorithm == name:
+            known = self._hashes[name] = bytes.fromhex(self.digest.hex)
         return known
 
-    @cached_property
+    @property
     def digests(self) -> Mapping[HashName, bytes]:
-        """The hashes that log entries name: all of them where the bytes are at hand."""
-        if self.data is not None:
-            return {name: hashlib.new(name, self.data).digest() for name in ("sha256", "sha384", "sha512")}
-        if self.digest is None:
-            return {}
-        return {self.digest.algorithm: bytes.fromhex(self.digest.hex)}
+        """The hashes that log entries name, each computed when it is asked for."""
+        return _Digests(self)
 
-    @cached_property
+    @property
     def payload_sha256(self) -> bytes | None:
         """The SHA-256 of an envelope's payload; None for a signature over the artifact itself."""
         return None if self.payload is None else hashlib.sha256(self.payload).digest()
+
+
+class _Digests(Mapping[HashName, bytes]):
+    """The SHA-2 of a content, as far as it can be known: of a large attestation one is enough."""
+
+    def __init__(self, content: SignedContent) -> None:
+        self._content = content
+
+    def __getitem__(self, name: HashName) -> bytes:
+        found = self._content.hashed(name) if name in _LOGGED else None
+        if found is None:
+            raise KeyError(name)
+        return found
+
+    def __iter__(self) -> Iterator[HashName]:
+        return (name for name in _LOGGED if self._content.hashed(name) is not None)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 def verify_content(key: PublicKey, content: SignedContent, *, hash_name: HashName = "sha256") -> None:
@@ -98,11 +119,11 @@ def own_hash(key: PublicKey) -> HashName | None:
 def _hashed_checks(
     crypto: ec.EllipticCurvePublicKey | rsa.RSAPublicKey, content: SignedContent, name: HashName
 ) -> list[Callable[[], None]]:
-    hashed, algorithm = content.hashed(name), Prehashed(_ALGORITHMS[name])
+    hashed, algorithm = content.hashed(name), _PREHASHED[name]
     if hashed is None or len(hashed) != _DIGEST_BYTES[name]:
         return []
     if isinstance(crypto, ec.EllipticCurvePublicKey):
-        return [lambda: crypto.verify(content.signature, hashed, ec.ECDSA(algorithm))]
+        return [lambda: crypto.verify(content.signature, hashed, _ECDSA[name])]
     pss = padding.PSS(mgf=padding.MGF1(_ALGORITHMS[name]), salt_length=_DIGEST_BYTES[name])
     return [
         lambda: crypto.verify(content.signature, hashed, padding.PKCS1v15(), algorithm),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Protocol, TypeVar
 
 from cryptography import x509
@@ -18,7 +19,7 @@ from plimsoll.signatures.cms import SignerInfo, check_attributes, check_named_ce
 from plimsoll.signatures.cms_algorithms import check_signature
 from plimsoll.signatures.timestamp_token import UntrustedTimestamp, parse_timestamp
 from plimsoll.signatures.trust_index import Authority, TrustIndex
-from plimsoll.signatures.x509 import Certificate, find_path
+from plimsoll.signatures.x509 import Certificate, IssuedCheck, find_path, is_issued
 
 TIME_STAMPING: Final = ExtendedKeyUsageOID.TIME_STAMPING.dotted_string
 
@@ -43,7 +44,9 @@ class TimestamperCheck(Protocol):
         """Return if ``leaf`` signs timestamps for ``authority`` at that time; raises a SignatureError."""
 
 
-def check_timestamper(leaf: Certificate, *, authority: Authority, at_s: float) -> tuple[Certificate, ...]:
+def check_timestamper(
+    leaf: Certificate, *, authority: Authority, at_s: float, issued: IssuedCheck = is_issued
+) -> tuple[Certificate, ...]:
     """The path from ``leaf`` to the authority's anchor, for timestamps and at that time; the response has no say in it.
 
     The answer is the same for each time at which ``authority`` and every certificate of the path are valid: so far it
@@ -61,7 +64,12 @@ def check_timestamper(leaf: Certificate, *, authority: Authority, at_s: float) -
     if usages is None or not usages.critical or list(usages.value) != [ExtendedKeyUsageOID.TIME_STAMPING]:
         raise TimestampInvalidError(f"{leaf.title} is not for timestamps alone, as a critical extended key usage says")
     return find_path(
-        leaf, roots=(authority.anchor,), intermediates=authority.others, at_s=at_s, usages=(TIME_STAMPING,)
+        leaf,
+        roots=(authority.anchor,),
+        intermediates=authority.others,
+        at_s=at_s,
+        usages=(TIME_STAMPING,),
+        issued=issued,
     )
 
 
@@ -73,12 +81,12 @@ def _extension(found: Certificate, kind: type[_Value]) -> x509.Extension[_Value]
 
 
 def verify_timestamp(
-    response: bytes, *, signature: bytes, trust: TrustIndex, check: TimestamperCheck = check_timestamper
+    response: bytes, *, signature: bytes, trust: TrustIndex, check: TimestamperCheck | None = None
 ) -> VerifiedTimestamp:
     """The time at which a trusted authority saw ``signature``, by a DER TimeStampResp.
 
-    ``signature`` is its raw bytes. ``check`` may remember what ``check_timestamper`` said, as far as that allows.
-    Raises TimestampInvalidError.
+    ``signature`` is its raw bytes. ``check`` may remember what ``check_timestamper`` said, as far as that allows; by
+    default no more is remembered than who issued whom. Raises TimestampInvalidError.
     """
     if not trust.timestampers:
         raise TimestampInvalidError("no timestamp authority is trusted here")
@@ -86,7 +94,7 @@ def verify_timestamp(
         timestamp = parse_timestamp(response)
         _check_imprint(timestamp, signature)
         check_attributes(timestamp.message)
-        return _judge(timestamp, trust, check)
+        return _judge(timestamp, trust, check or partial(check_timestamper, issued=trust.facts.is_issued))
     except (SignatureError, UnreadableKeyError) as error:
         raise TimestampInvalidError(f"the timestamp is refused: {error}") from error
 

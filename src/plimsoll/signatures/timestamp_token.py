@@ -31,12 +31,16 @@ _GRANTED: Final = frozenset({0, 1})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UntrustedTimestamp:
-    """A token: the ``imprint`` that was stamped (a hash), when (seconds since 1970), and the CMS message around it."""
+    """A token: the ``imprint`` that was stamped (a hash), when (seconds since 1970), and the CMS message around it.
+
+    ``nonce`` is the request's, None where it had none.
+    """
 
     message: SignedData
     hash_name: Sha2
     imprint: bytes
     time_s: float
+    nonce: int | None = None
 
 
 def parse_timestamp(response: bytes) -> UntrustedTimestamp:
@@ -67,8 +71,8 @@ def parse_timestamp_token(token: bytes) -> UntrustedTimestamp:
     hash_name, imprint = _read_imprint(info.inside(SEQUENCE, "messageImprint"))
     info.take_integer("serialNumber")
     time_s = info.take_time("genTime")
-    _read_rest(info)
-    return UntrustedTimestamp(message=message, hash_name=hash_name, imprint=imprint, time_s=time_s)
+    nonce = _read_rest(info)
+    return UntrustedTimestamp(message=message, hash_name=hash_name, imprint=imprint, time_s=time_s, nonce=nonce)
 
 
 def _read_imprint(found: DerReader) -> tuple[Sha2, bytes]:
@@ -78,19 +82,21 @@ def _read_imprint(found: DerReader) -> tuple[Sha2, bytes]:
     return hash_name, imprint
 
 
-def _read_rest(info: DerReader) -> None:
-    """What may follow the time: nothing of it is used, and nothing that must be understood may be there."""
+def _read_rest(info: DerReader) -> int | None:
+    """The nonce among what may follow the time: no more of it is used, and nothing may be there that must be."""
+    nonce = None
     if info.next_is(SEQUENCE):
         info.take(SEQUENCE, "accuracy")
     if info.next_is(BOOLEAN):
         info.take_boolean("ordering")
     if info.next_is(INTEGER):
-        info.take_integer("nonce")  # for who asked for the timestamp
+        nonce = info.take_integer("nonce")  # for who asked for the timestamp
     if info.next_is(CONSTRUCTED_0):
         info.take(CONSTRUCTED_0, "tsa")  # a hint; the signer is who signed
     if info.next_is(CONSTRUCTED_1):
         _read_extensions(info.inside(CONSTRUCTED_1, "extensions"))
     info.end()
+    return nonce
 
 
 def _read_extensions(found: DerReader) -> None:

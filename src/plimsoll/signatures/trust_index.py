@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from cryptography.exceptions import InvalidSignature
@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from plimsoll.errors import TrustRootError, UnreadableKeyError, UntrustedKeyError
 from plimsoll.model.trusted_root import CertificateAuthority, TransparencyLog, TrustRoot
+from plimsoll.signatures.proven_facts import ProvenFacts
 from plimsoll.signatures.verifying import verify_by_key
 from plimsoll.signatures.x509 import Certificate
 
@@ -38,11 +39,12 @@ class Authority:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrustIndex:
-    """What verification looks things up in; empty trusts nothing."""
+    """What verification looks things up in; empty trusts nothing. ``facts`` are what the run has proven so far."""
 
     root: TrustRoot
     authorities: tuple[Authority, ...]
     timestampers: tuple[Authority, ...]
+    facts: ProvenFacts = field(default_factory=ProvenFacts, compare=False, repr=False)
 
     def tlogs(self, log_id: bytes) -> tuple[TransparencyLog, ...]:
         """The transparency logs of that id: none, one, or one for each validity window."""
@@ -80,9 +82,13 @@ def verify_by_log(log: TransparencyLog, *, signature: bytes, signed: bytes) -> N
         raise UntrustedKeyError(f"the log {log.base_url!r:.160} did not make this signature") from None
 
 
-def index_root(root: TrustRoot) -> TrustIndex:
-    """Read the certificates of ``root``; raises TrustRootError naming the authority that cannot be read."""
+def index_root(root: TrustRoot, *, facts: ProvenFacts | None = None) -> TrustIndex:
+    """Read the certificates of ``root``; raises TrustRootError naming the authority that cannot be read.
+
+    ``facts`` are shared with other roots of the same run; by default nothing is proven yet.
+    """
     return TrustIndex(
+        facts=ProvenFacts() if facts is None else facts,
         root=root,
         authorities=tuple(
             [

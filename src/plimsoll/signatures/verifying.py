@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import binascii
-import re
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, Protocol
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
@@ -24,7 +22,13 @@ _HASHES: Final[dict[HashName, hashes.HashAlgorithm]] = {
 }
 _ECDSA: Final = {name: ec.ECDSA(algorithm) for name, algorithm in _HASHES.items()}
 _PKCS1: Final = padding.PKCS1v15()
-_BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}", re.ASCII)
+
+
+class KeyCheck(Protocol):
+    """What ``verify_by_key`` is, or remembers of it."""
+
+    def __call__(self, key: PublicKey, *, signature: bytes, signed: bytes, hash_name: HashName) -> None:
+        """Return if ``key`` made ``signature`` over ``signed``; raises UntrustedKeyError if not."""
 
 
 def verify_by_key(key: PublicKey, *, signature: bytes, signed: bytes, hash_name: HashName) -> None:
@@ -65,12 +69,12 @@ def find_signer(keys: Iterable[PublicKey], *, signature: bytes, signed: bytes, h
 
 def decode_base64(text: str, *, what: str, limit: int = limits.SIGNATURE_BYTES) -> bytes:
     """Decode canonical standard base64 (RFC 4648 section 3.5: no junk, no stray bits); raises BadSignatureError."""
-    if not text or len(text) > limit * 4 // 3 + 4 or not _BASE64.fullmatch(text):
+    if not text or len(text) > limit * 4 // 3 + 4 or not text.isascii():
         raise BadSignatureError(f"{what} is no base64 of at most {limit} bytes")
     try:
-        data = base64.b64decode(text, validate=True)
+        data = binascii.a2b_base64(text)
     except binascii.Error as error:
         raise BadSignatureError(f"{what} is no base64: {error}") from error
-    if base64.b64encode(data).decode() != text:
-        raise BadSignatureError(f"{what} is no canonical base64: its last character has stray bits")
+    if binascii.b2a_base64(data, newline=False) != text.encode():  # the decoder passes over what is no base64
+        raise BadSignatureError(f"{what} is no canonical base64: it has junk, or stray bits in its last character")
     return data

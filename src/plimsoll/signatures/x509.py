@@ -10,21 +10,24 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, PublicKeyAlgorithmOID
 
 from plimsoll import limits
-from plimsoll.errors import CertificateExpiredError, CertificateUntrustedError, UnreadableKeyError
+from plimsoll.errors import BadSignatureError, CertificateExpiredError, CertificateUntrustedError, UnreadableKeyError
 from plimsoll.model.trust import PublicKey
+from plimsoll.signatures.der import CONSTRUCTED_0, INTEGER, SEQUENCE, read_der
 from plimsoll.signatures.name_constraints import constraint_fault
 
 CODE_SIGNING: Final = ExtendedKeyUsageOID.CODE_SIGNING.dotted_string
+_ANY_USAGE: Final = ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE.dotted_string
 
 _PEM_BEGIN: Final = b"-----BEGIN "
 # One repetition only, of characters that end at the next dash: the text is a stranger's.
@@ -54,9 +57,31 @@ class Certificate:
 
     ``der`` is its bytes: equal certificates are equal bytes. ``key`` is None where the key is of a kind that is not
     trusted. ``not_before_s`` and ``not_after_s`` are seconds since 1970; both ends count.
+
+    ``is_authority`` is whether it says that it may issue certificates: in its basic constraints, and in its key usage if
+    any; ``path_length``, how many authorities may then stand between it and the leaf, None says nothing. ``names`` are the
+    subject alternative names, ``constraints`` which names those below it may have. With an ``unknown_critical`` extension
+    (dotted OIDs) it must not be used (RFC 5280 section 4.2). ``unread`` are the DER values of those extensions that
+    are not understood, by their dotted OIDs.
     """
 
-    __slots__ = ("_extensions", "crypto", "der", "issuer", "key", "not_after_s", "not_before_s", "subject")
+    __slots__ = (
+        "_extensions",
+        "_usages",
+        "constraints",
+        "crypto",
+        "der",
+        "is_authority",
+        "issuer",
+        "key",
+        "names",
+        "not_after_s",
+        "not_before_s",
+        "path_length",
+        "subject",
+        "unknown_critical",
+        "unread",
+    )
 
     der: bytes
     crypto: x509.Certificate
@@ -65,7 +90,14 @@ class Certificate:
     issuer: bytes
     not_before_s: float
     not_after_s: float
-    _extensions: dict[x509.ObjectIdentifier, x509.Extension[x509.ExtensionType]]
+    is_authority: bool
+    path_length: int | None
+    names: tuple[x509.GeneralName, ...]
+    constraints: x509.NameConstraints | None
+    unknown_critical: tuple[str, ...]
+    unread: Mapping[str, bytes]
+    _extensions: dict[str, x509.ExtensionType]
+    _usages: frozenset[str] | None
 
     def __init__(self, der: bytes) -> None:
         if len(der) > limits.CERTIFICATE_BYTES:
@@ -98,58 +130,24 @@ class Certificate:
         """What a message calls it: its subject, or its serial number where that is empty."""
         return self.crypto.subject.rfc4514_string()[:160] or f"serial {self.crypto.serial_number:x}"
 
-    @property
-    def is_authority(self) -> bool:
-        """Whether it says that it may issue certificates: in its basic constraints, and in its key usage if any."""
-        constraints = self._extension(x509.BasicConstraints)
-        usage = self._extension(x509.KeyUsage)
-        return constraints is not None and constraints.ca and (usage is None or usage.key_cert_sign)
-
-    @property
-    def path_length(self) -> int | None:
-        """How many authorities may stand between it and the leaf; None says nothing."""
-        constraints = self._extension(x509.BasicConstraints)
-        return None if constraints is None else constraints.path_length
-
-    @property
-    def names(self) -> tuple[x509.GeneralName, ...]:
-        """The subject alternative names; none where the extension is absent."""
-        names = self._extension(x509.SubjectAlternativeName)
-        return () if names is None else tuple(names)
-
-    @property
-    def constraints(self) -> x509.NameConstraints | None:
-        """Which names those below it may have."""
-        return self._extension(x509.NameConstraints)
-
-    @property
-    def unknown_critical(self) -> tuple[str, ...]:
-        """The critical extensions that are not understood: with one it must not be used (RFC 5280 section 4.2)."""
-        return tuple(
-            [oid.dotted_string for oid, found in self._extensions.items() if found.critical and oid not in _UNDERSTOOD]
-        )
-
     def allows(self, usage: str) -> bool:
         """Whether its extended key usage names this OID, or any, or is absent and says nothing."""
-        usages = self._extension(x509.ExtendedKeyUsage)
-        if usages is None:
-            return True
-        return any(
-            found.dotted_string == usage or found == ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE for found in usages
-        )
+        return self._usages is None or usage in self._usages or _ANY_USAGE in self._usages
+
+    def names_usage(self, usage: str) -> bool:
+        """Whether its extended key usage is there and names this OID."""
+        return self._usages is not None and usage in self._usages
 
     def raw_extension(self, oid: str) -> bytes | None:
         """The DER value of an extension that is not understood here; None where it is absent."""
-        found = self._extensions.get(x509.ObjectIdentifier(oid))
-        return None if found is None else found.value.public_bytes()
+        found = self._extensions.get(oid)
+        if found is None:
+            return None
+        return found.value if isinstance(found, x509.UnrecognizedExtension) else found.public_bytes()
 
     def valid_at(self, time_s: float) -> bool:
         """Whether it was valid then."""
         return self.not_before_s <= time_s <= self.not_after_s
-
-    def _extension(self, kind: type[_Value]) -> _Value | None:
-        found = self._extensions.get(kind.oid)
-        return found.value if found is not None and isinstance(found.value, kind) else None
 
 
 _FAULTS: Final = (
@@ -179,8 +177,33 @@ def _read(der: bytes) -> dict[str, object]:
         "issuer": crypto.issuer.public_bytes(),
         "not_before_s": crypto.not_valid_before_utc.timestamp(),
         "not_after_s": crypto.not_valid_after_utc.timestamp(),
-        "_extensions": {found.oid: found for found in crypto.extensions},
+        **_extended(crypto.extensions),
     }
+
+
+def _extended(extensions: x509.Extensions) -> dict[str, object]:
+    """What the extensions say; those that are absent allow everything but to be an authority."""
+    found = {each.oid.dotted_string: each.value for each in extensions}
+    basic = _of_kind(found, x509.BasicConstraints)
+    usage = _of_kind(found, x509.KeyUsage)
+    usages = _of_kind(found, x509.ExtendedKeyUsage)
+    return {
+        "is_authority": basic is not None and basic.ca and (usage is None or usage.key_cert_sign),
+        "path_length": None if basic is None else basic.path_length,
+        "names": tuple(_of_kind(found, x509.SubjectAlternativeName) or ()),
+        "constraints": _of_kind(found, x509.NameConstraints),
+        "unknown_critical": tuple(
+            [each.oid.dotted_string for each in extensions if each.critical and each.oid not in _UNDERSTOOD]
+        ),
+        "_usages": None if usages is None else frozenset([each.dotted_string for each in usages]),
+        "_extensions": found,
+        "unread": {oid: each.value for oid, each in found.items() if isinstance(each, x509.UnrecognizedExtension)},
+    }
+
+
+def _of_kind(found: dict[str, x509.ExtensionType], kind: type[_Value]) -> _Value | None:
+    value = found.get(kind.oid.dotted_string)
+    return value if isinstance(value, kind) else None
 
 
 def _key(crypto: x509.Certificate) -> PublicKey | None:
@@ -189,7 +212,7 @@ def _key(crypto: x509.Certificate) -> PublicKey | None:
     if crypto.public_key_algorithm_oid not in _KEYS:
         return None
     try:
-        return PublicKey(crypto.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+        return PublicKey.of(crypto.public_key())
     except (ValueError, UnsupportedAlgorithm, UnreadableKeyError):
         return None
 
@@ -226,6 +249,47 @@ def _decode(block: bytes) -> bytes:
         raise UnreadableKeyError(f"the PEM block is not base64: {error}") from error
 
 
+class IssuedCheck(Protocol):
+    """What ``is_issued`` is, or remembers of it."""
+
+    def __call__(self, child: Certificate, *, by: Certificate) -> bool:
+        """Whether ``by`` signed ``child``."""
+
+
+def is_issued(child: Certificate, *, by: Certificate) -> bool:
+    """Whether ``by`` signed ``child``, with an algorithm that nobody can forge."""
+    if child.issuer != by.subject or by.key is None:
+        return False
+    try:
+        algorithm = child.crypto.signature_hash_algorithm
+        if not (algorithm is None or isinstance(algorithm, _HASHES)):  # None: Ed25519 signs the message itself
+            return False
+        if isinstance(by.key.crypto, ec.EllipticCurvePublicKey):
+            _check_curve(child, by.key.crypto)
+        else:
+            child.crypto.verify_directly_issued_by(by.crypto)
+    except (InvalidSignature, UnsupportedAlgorithm, BadSignatureError, ValueError, TypeError):
+        return False
+    return True
+
+
+def _check_curve(child: Certificate, key: ec.EllipticCurvePublicKey) -> None:
+    """Return if ``key`` signed ``child``; raises as it may where it did not.
+
+    ``verify_directly_issued_by`` does the same and reads the issuer's key anew each time, a tenth of a P-384 check.
+    """
+    algorithm = child.crypto.signature_algorithm_parameters
+    whole = read_der(child.der, tag=SEQUENCE, what="the certificate", most=limits.CERTIFICATE_BYTES)
+    signed, stated = whole.take_whole(SEQUENCE, "tbsCertificate"), whole.take_whole(SEQUENCE, "signatureAlgorithm")
+    inner = read_der(signed, tag=SEQUENCE, what="tbsCertificate", most=len(signed))
+    if inner.next_is(CONSTRUCTED_0):
+        inner.take(CONSTRUCTED_0, "version")
+    inner.take(INTEGER, "serialNumber")
+    if not isinstance(algorithm, ec.ECDSA) or inner.take_whole(SEQUENCE, "signature") != stated:  # RFC 5280, 4.1.1.2
+        raise InvalidSignature
+    key.verify(child.crypto.signature, signed, algorithm)
+
+
 def find_path(
     leaf: Certificate,
     *,
@@ -233,20 +297,23 @@ def find_path(
     intermediates: tuple[Certificate, ...],
     at_s: float,
     usages: tuple[str, ...],
+    issued: IssuedCheck = is_issued,
 ) -> tuple[Certificate, ...]:
     """A path from ``leaf`` to one of ``roots``, both included, of which every certificate is valid ``at_s``.
 
     ``usages`` are dotted OIDs of extended key usages: every certificate of the path must allow each. A leaf that is a
-    root itself is a path. Raises CertificateExpiredError where only the time is wrong, else CertificateUntrustedError.
+    root itself is a path. ``issued`` may remember what ``is_issued`` said. Raises CertificateExpiredError where only the
+    time is wrong, else CertificateUntrustedError.
     The caller owes: whom the leaf is for.
     """
     if not roots:
         raise CertificateUntrustedError("no certificate authority is trusted here")
-    search = _Search(roots=roots, intermediates=intermediates, usages=usages, at_s=at_s)
+    search = _Search(roots=roots, intermediates=intermediates, usages=usages, at_s=at_s, issued=issued)
     path = search.path(leaf)
     if path is not None:
         return path
-    timeless = _Search(roots=roots, intermediates=intermediates, usages=usages, at_s=None).path(leaf)
+    search_any = _Search(roots=roots, intermediates=intermediates, usages=usages, at_s=None, issued=issued)
+    timeless = search_any.path(leaf)
     for found in timeless or ():
         if not found.valid_at(at_s):
             raise CertificateExpiredError(_validity(found, at_s))
@@ -268,6 +335,7 @@ class _Search:
     intermediates: tuple[Certificate, ...]
     usages: tuple[str, ...]
     at_s: float | None
+    issued: IssuedCheck
     checks_left: int = limits.PATH_SIGNATURE_CHECKS
     faults: list[str] = field(default_factory=list)
 
@@ -324,7 +392,7 @@ class _Search:
                 f"no path to a trusted root was found within {limits.PATH_SIGNATURE_CHECKS} signature checks"
             )
         self.checks_left -= 1
-        return None if _signed(path[-1], by=issuer) else f"{issuer.title} did not sign {path[-1].title}"
+        return None if self.issued(path[-1], by=issuer) else f"{issuer.title} did not sign {path[-1].title}"
 
     def _constrained(self, path: tuple[Certificate, ...]) -> bool:
         """Whether every authority of a whole path may speak for all the names below it."""
@@ -335,15 +403,3 @@ class _Search:
                 self.faults.append(f"{issuer.title} {fault}")
                 return False
         return True
-
-
-def _signed(child: Certificate, *, by: Certificate) -> bool:
-    """Whether ``by`` signed ``child``, with an algorithm that nobody can forge."""
-    try:
-        algorithm = child.crypto.signature_hash_algorithm
-        if not (algorithm is None or isinstance(algorithm, _HASHES)):  # None: Ed25519 signs the message itself
-            return False
-        child.crypto.verify_directly_issued_by(by.crypto)
-    except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
-        return False
-    return True

@@ -1,23 +1,18 @@
-"""``oci-archive:``: an OCI layout inside a tar file, read in place; no path is ever extracted.
+"""Archive: the files inside a tar file, read in place; no path is ever extracted. ``oci-archive:`` is a layout in one.
 
 A compressed archive cannot be read at an offset, so it is unpacked whole to one unnamed temporary file, within a cap.
 """
 
 from __future__ import annotations
 
-import gzip
+import asyncio
 import os
-import posixpath
-import tarfile
 import tempfile
-import zlib
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
-from typing import IO, Final, cast
+from collections.abc import AsyncIterator, Callable, Generator, Mapping
 
 from plimsoll import limits
-from plimsoll.errors import ContentError, LimitExceededError, NotFoundError, UnreachableError, UnsupportedError
+from plimsoll.errors import ContentError, LimitExceededError, NotFoundError, UnreachableError
 from plimsoll.model.reference import ArchiveReference
 from plimsoll.transport.layout_index import LayoutCache
 from plimsoll.transport.oci_layout import LayoutSource
@@ -30,29 +25,18 @@ from plimsoll.transport.stores import (
     stream_handle,
     wrapped,
 )
-
-_GZIP: Final = b"\x1f\x8b"
-_OTHER_COMPRESSION: Final = {b"\x28\xb5\x2f\xfd": "zstd", b"\xfd7zXZ\x00": "xz", b"BZh": "bzip2"}
-
-
-_HEADER_BYTES: Final = 1 * limits.MIB
-"""One extended header of a tar file: tarfile would read whatever length it states into memory."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Member:
-    offset: int
-    size: int
+from plimsoll.transport.tar_index import Member, TarIndex, index_tar
+from plimsoll.transport.unpacking import MAGIC_BYTES, Packing, packing_of, unpacked
 
 
 class Archive:
     """An opened tar file, a Store; it owns its handle."""
 
-    def __init__(self, path: str, *, handle: int, stamp: tuple[object, ...], members: Mapping[str, _Member]) -> None:
+    def __init__(self, path: str, *, handle: int, stamp: tuple[object, ...], index: TarIndex) -> None:
         self._path = path
         self._handle = handle
         self._stamp = stamp
-        self._members = members
+        self._index = index
 
     @property
     def path(self) -> str:
@@ -64,18 +48,44 @@ class Archive:
         """Device, inode, size and times of the file when it was opened: what is read is that file."""
         return self._stamp
 
+    @property
+    def links(self) -> Mapping[str, str]:
+        """The links by name, each with the name that it points to."""
+        return self._index.links
+
+    def followed(self, name: str) -> Parts:
+        """The file that a name means, through one link at most (as skopeo); raises NotFoundError."""
+        target = self._index.links.get(name, name)
+        if target not in self._index.files:
+            shown = f"{name[:160]!r}, a link to {target[:160]!r}" if target != name else repr(name[:160])
+            raise NotFoundError(f"{self._path} has no file {shown}")
+        return tuple(target.split("/"))
+
+    def size(self, parts: Parts) -> int:
+        """Bytes of a member; raises NotFoundError."""
+        return self._member(parts)[0].size
+
+    def packing(self, parts: Parts) -> Packing | None:
+        """What a member is packed with; raises UnsupportedError for a compression that is not read."""
+        member, what = self._member(parts)
+        return packing_of(self._read_at(member, 0, MAGIC_BYTES, what), what)
+
     def read(self, parts: Parts, *, limit: int) -> bytes:
         """One small member, whole."""
         member, what = self._member(parts)
         if member.size > limit:
             raise LimitExceededError(f"{what} has {member.size} bytes: at most {limit}")
-        try:
-            data = read_at(self._handle, member.offset, member.size, expected=member.size)
-        except OSError as error:
-            raise wrapped(error, what) from error
+        data = self._read_at(member, 0, member.size, what)
         if len(data) != member.size:
             raise ContentError(f"{what} is cut: the archive ends inside it")
         return data
+
+    def _read_at(self, member: Member, at: int, most: int, what: str) -> bytes:
+        most = min(most, member.size - at)
+        try:
+            return read_at(self._handle, member.offset + at, most, expected=most)
+        except OSError as error:
+            raise wrapped(error, what) from error
 
     async def stream(self, parts: Parts) -> AsyncIterator[bytes]:
         """One member in chunks."""
@@ -85,9 +95,38 @@ class Archive:
         async for chunk in stream_handle(handle, member.offset, member.size, what=what, close=os.close):
             yield chunk
 
-    def _member(self, parts: Parts) -> tuple[_Member, str]:
+    def pieces(self, parts: Parts, packing: Packing) -> Generator[bytes, None, None]:
+        """One packed member, unpacked piece by piece; to be closed by who does not take them all."""
+        member, what = self._member(parts)
+        # A handle of its own, as in stream.
+        handle = os.dup(self._handle)
+        try:
+            yield from unpacked(_chunks(handle, member, what), packing, what)
+        finally:
+            os.close(handle)
+
+    async def stream_unpacked(self, parts: Parts, packing: Packing) -> AsyncIterator[bytes]:
+        """The same beside the event loop."""
+        loop = asyncio.get_running_loop()
+        pieces = self.pieces(parts, packing)
+        reading: asyncio.Future[bytes] | None = None
+        try:
+            while True:
+                reading = loop.run_in_executor(None, next, pieces, b"")
+                # Shielded: a generator may not be closed while a thread runs it.
+                piece = await asyncio.shield(reading)
+                if not piece:
+                    return
+                yield piece
+        finally:
+            if reading is None or reading.done():
+                pieces.close()
+            else:
+                reading.add_done_callback(lambda _: pieces.close())
+
+    def _member(self, parts: Parts) -> tuple[Member, str]:
         name = "/".join(parts)
-        member = self._members.get(name)
+        member = self._index.files.get(name)
         if member is None:
             raise NotFoundError(f"{self._path} has no {name}")
         return member, f"{self._path}:{name}"
@@ -99,17 +138,34 @@ class Archive:
             os.close(handle)
 
 
+def _chunks(handle: int, member: Member, what: str) -> Callable[[], bytes]:
+    """Read a member from its beginning, a chunk a call."""
+    at = 0
+
+    def read() -> bytes:
+        nonlocal at
+        most = min(FILE_CHUNK_BYTES, member.size - at)
+        try:
+            data = read_at(handle, member.offset + at, most, expected=most)
+        except OSError as error:
+            raise wrapped(error, what) from error
+        at += len(data)
+        return data
+
+    return read
+
+
 class ArchiveCache:
     """The members of one run's archives, and the unpacked bytes of compressed ones, while their files stay the same."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[tuple[object, ...], tuple[int | None, Mapping[str, _Member]]] = OrderedDict()
+        self._known: OrderedDict[tuple[object, ...], tuple[int | None, TarIndex]] = OrderedDict()
 
     def archive(self, path: str) -> Archive:
         """Open the archive at a resolved path.
 
         Raises NotFoundError, UnreachableError, ContentError for what is no tar file that can be trusted,
-        UnsupportedError for compressions other than gzip.
+        UnsupportedError for zstd.
         """
         handle, found = open_regular(path)
         try:
@@ -121,21 +177,19 @@ class ArchiveCache:
         except BaseException:
             os.close(handle)
             raise
-        spool, members = known
+        spool, index = known
         if spool is not None:
             os.close(handle)
             handle = os.dup(spool)
-        return Archive(path, handle=handle, stamp=stamp, members=members)
+        return Archive(path, handle=handle, stamp=stamp, index=index)
 
-    def _add(
-        self, stamp: tuple[object, ...], spool: int | None, members: Mapping[str, _Member]
-    ) -> tuple[int | None, Mapping[str, _Member]]:
-        self._known[stamp] = spool, members
+    def _add(self, stamp: tuple[object, ...], spool: int | None, index: TarIndex) -> tuple[int | None, TarIndex]:
+        self._known[stamp] = spool, index
         if len(self._known) > limits.LAYOUT_CACHE:
             _, (oldest, _) = self._known.popitem(last=False)
             if oldest is not None:
                 os.close(oldest)
-        return spool, members
+        return spool, index
 
     def close(self) -> None:
         """Close what was unpacked, which the system then deletes."""
@@ -149,6 +203,7 @@ def open_archive(reference: ArchiveReference, archives: ArchiveCache, layouts: L
     """Open the layout inside an archive; blocks while a compressed one is unpacked; raises what ``archive`` raises."""
     archive = archives.archive(resolve(reference.path))
     try:
+        _refuse_links(archive)
         index = layouts.index(archive)
     except BaseException:
         archive.close()
@@ -156,111 +211,40 @@ def open_archive(reference: ArchiveReference, archives: ArchiveCache, layouts: L
     return LayoutSource(reference, store=archive, index=index)
 
 
-def _indexed(handle: int, path: str) -> tuple[int | None, Mapping[str, _Member]]:
-    """The handle of the unpacked bytes (None where the file itself is the tar), and the members by name."""
+def _refuse_links(archive: Archive) -> None:
+    for name in archive.links:
+        raise ContentError(f"{archive.path}: {name[:160]!r} is a link: an OCI layout has none")
+
+
+def _indexed(handle: int, path: str) -> tuple[int | None, TarIndex]:
+    """The handle of the unpacked bytes (None where the file itself is the tar), and where its members are."""
     try:
-        head = os.pread(handle, 8, 0)
+        head = os.pread(handle, MAGIC_BYTES, 0)
     except OSError as error:
         raise wrapped(error, path) from error
-    for magic, name in _OTHER_COMPRESSION.items():
-        if head.startswith(magic):
-            raise UnsupportedError(f"{path} is compressed with {name}: unpack it first, tar and gzip are read")
-    if not head.startswith(_GZIP):
-        return None, _members(handle, path)
-    spool = _unpacked(handle, path)
+    packing = packing_of(head, path)
+    if packing is None:
+        return None, index_tar(handle, path)
+    spool = _unpacked(handle, path, packing)
     try:
-        return spool, _members(spool, path)
+        return spool, index_tar(spool, path)
     except BaseException:
         os.close(spool)
         raise
 
 
-def _unpacked(handle: int, path: str) -> int:
-    """Unpack gzip into an unnamed temporary file and return a handle of it."""
+def _unpacked(handle: int, path: str, packing: Packing) -> int:
+    """Unpack into an unnamed temporary file and return a handle of it."""
     size = 0
-    with os.fdopen(os.dup(handle), "rb") as packed, tempfile.TemporaryFile() as spool:
-        with gzip.GzipFile(fileobj=packed) as unpacking:
-            while chunk := _inflate(unpacking, path):
-                size += len(chunk)
-                if size > limits.ARCHIVE_SPOOL_BYTES:
-                    raise LimitExceededError(f"{path} unpacks to more than {limits.ARCHIVE_SPOOL_BYTES} bytes")
-                try:
-                    spool.write(chunk)
-                except OSError as error:
-                    raise UnreachableError(
-                        f"{path} cannot be unpacked to a temporary file: {error.strerror}"
-                    ) from error
-        spool.flush()
+    whole = Member(offset=0, size=os.fstat(handle).st_size)
+    with tempfile.TemporaryFile() as spool:
+        for piece in unpacked(_chunks(handle, whole, path), packing, path):
+            size += len(piece)
+            if size > limits.ARCHIVE_SPOOL_BYTES:
+                raise LimitExceededError(f"{path} unpacks to more than {limits.ARCHIVE_SPOOL_BYTES} bytes")
+            try:
+                spool.write(piece)
+                spool.flush()
+            except OSError as error:
+                raise UnreachableError(f"{path} cannot be unpacked to a temporary file: {error.strerror}") from error
         return os.dup(spool.fileno())
-
-
-def _inflate(unpacking: gzip.GzipFile, path: str) -> bytes:
-    try:
-        return unpacking.read(FILE_CHUNK_BYTES)
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise ContentError(f"{path} is broken gzip: {error}") from error
-    except OSError as error:
-        raise wrapped(error, path) from error
-
-
-class _Headers:
-    """What tarfile reads headers from; it refuses to read more at once than a header may have."""
-
-    def __init__(self, handle: int, path: str) -> None:
-        self._handle = handle
-        self._path = path
-        self._at = 0
-
-    def read(self, size: int) -> bytes:
-        if not 0 <= size <= _HEADER_BYTES:
-            raise ContentError(f"{self._path} has a tar header of {size} bytes")
-        data = read_at(self._handle, self._at, size, expected=size)
-        self._at += len(data)
-        return data
-
-    def seek(self, at: int) -> None:
-        if at < 0:
-            raise ContentError(f"{self._path} has a tar header that points before its beginning")
-        self._at = at
-
-    def tell(self) -> int:
-        return self._at
-
-
-def _members(handle: int, path: str) -> Mapping[str, _Member]:
-    """Find the layout's files in a tar file; what could be read two ways is refused whole."""
-    found: dict[str, _Member] = {}
-    count, before = 0, -1
-    try:
-        tar = tarfile.TarFile(fileobj=cast("IO[bytes]", _Headers(handle, path)), mode="r")
-        while (entry := tar.next()) is not None:
-            # tarfile keeps what it has seen for look-ups that are not made here.
-            tar.members.clear()  # type: ignore[attr-defined]  # typeshed leaves this old attribute out
-            count += 1
-            # Python before 3.11.14 follows a negative size backwards for ever (CVE-2025-8194).
-            if entry.offset <= before or entry.size < 0 or count > limits.ARCHIVE_MEMBERS:
-                raise ContentError(f"{path}: the archive's headers go round in circles or never end")
-            before = entry.offset
-            name = _checked_name(entry, path)
-            if name is None:
-                continue
-            if name in found:
-                raise ContentError(f"{path} has two members named {name[:160]!r}")
-            found[name] = _Member(offset=entry.offset_data, size=entry.size)
-    except (tarfile.TarError, ValueError, OverflowError, RecursionError) as error:
-        raise ContentError(f"{path} is no tar file that can be read: {error}") from error
-    except OSError as error:
-        raise wrapped(error, path) from error
-    return found
-
-
-def _checked_name(entry: tarfile.TarInfo, path: str) -> str | None:
-    """The member's name, None for a folder; raises ContentError for links, devices and paths that climb."""
-    name = posixpath.normpath(entry.name)
-    if name.startswith("/") or ".." in entry.name.split("/"):
-        raise ContentError(f"{path} has a member named {entry.name[:160]!r}, outside the archive")
-    if entry.isdir():
-        return None
-    if not entry.isreg() or entry.issparse():
-        raise ContentError(f"{path}: {entry.name[:160]!r} is a link, a device or a sparse file: regular files are read")
-    return name

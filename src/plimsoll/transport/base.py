@@ -6,7 +6,7 @@ not be had) or ContentError (they are not what they are said to be) and nothing 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Protocol
 
 from plimsoll.errors import DigestMismatchError
@@ -98,6 +98,13 @@ class Destination(Protocol):
 
     async def put_manifest(self, data: bytes, *, tag: str, media_type: str) -> None:
         """Store a manifest and let ``tag`` name it, whatever it named before; what it refers to is there already."""
+        ...
+
+    async def put_referrer(self, data: bytes, *, subject: Digest, listed: Mapping[str, object]) -> bool:
+        """Store a manifest that refers to ``subject``, under its digest; whether it is now listed for it.
+
+        ``listed`` is how an index lists it: mediaType, digest, size, artifactType, annotations.
+        """
         ...
 
 

@@ -45,6 +45,17 @@ class ByteBudget:
             raise
         return wanted
 
+    async def take_beside(self, wanted: int, clock: asyncio.Timeout) -> int:
+        """The same, while ``clock`` stands still: waiting for our own room is no delay of the other side's."""
+        when = clock.when()
+        if when is None or self.take_now(min(wanted, self._total)):
+            return await self.take(wanted) if when is None else min(wanted, self._total)
+        left_s = when - asyncio.get_running_loop().time()
+        clock.reschedule(None)
+        taken = await self.take(wanted)
+        clock.reschedule(asyncio.get_running_loop().time() + left_s)
+        return taken
+
     def give(self, taken: int) -> None:
         """Give back what ``take`` returned."""
         self._free += taken

@@ -114,7 +114,7 @@ class DirectorySource:
         async def read(at: int) -> bytes:
             return self._read(f"{prefix}signature-{at}", limit=limits.PAYLOAD_BYTES)
 
-        return await read_numbered(read)
+        return await read_numbered(read, where=self._folder.path)
 
     def _read(self, name: str, *, limit: int) -> bytes:
         data = self._folder.read((name,), limit=limit)

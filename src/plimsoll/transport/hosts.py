@@ -14,13 +14,13 @@ from plimsoll.transport.tls import client_context
 
 
 class Host:
-    """One ``HOST[:PORT]``: its limiter, its TLS, and the scheme once it is decided.
+    """One ``HOST[:PORT]``: its limiter, its TLS, the scheme once it is decided, and until when it counts as silent.
 
     ``base`` is ``SCHEME://HOST[:PORT]``, None until the first request found out; ``probing`` is done when it has, with
     the failure's text or None.
     """
 
-    __slots__ = ("_context", "base", "limiter", "name", "probing", "tls")
+    __slots__ = ("_context", "base", "limiter", "name", "probing", "silent_until_s", "tls")
 
     def __init__(self, name: str, *, limiter: Limiter, tls: TLSSettings) -> None:
         self.name = name
@@ -28,6 +28,7 @@ class Host:
         self.tls = tls
         self.base: str | None = None
         self.probing: asyncio.Future[str | None] | None = None
+        self.silent_until_s = 0.0
         self._context: SSLContext | bool | None = None
 
     def decide(self, scheme: str) -> None:

@@ -308,6 +308,10 @@ class HttpClient:
             answer = await self._connections.send(base, request, authorization, context=host.context, times=times)
         except UnreachableError as error:
             raise UnreachableError(f"{over_tls}; nor over plain HTTP: {error}") from error
+        except RequestTimeoutError as error:
+            if isinstance(over_tls, ConnectTimeoutError):  # nothing was heard of the host at all
+                raise ConnectTimeoutError(f"{over_tls}; nor over plain HTTP: {error}") from error
+            raise
         if answer.status == _TLS_SPOKEN_TO_PLAINLY:
             answer.close()
             raise over_tls

@@ -64,8 +64,8 @@ class KeptAlive:
         way = (base, context)
         connection = self._take(way) or await self._connect(base, context, asked)
         try:
-            async with asyncio.timeout(self._timeout_s):
-                reply = await connection.exchange(message, limit=limit, budget=self._budget, asked=asked)
+            async with asyncio.timeout(self._timeout_s) as clock:
+                reply = await connection.exchange(message, limit=limit, budget=self._budget, clock=clock, asked=asked)
         except TimeoutError as error:
             connection.abort()
             raise RequestTimeoutError(f"{asked} was not answered in time") from error
@@ -273,7 +273,9 @@ class _Connection(asyncio.Protocol):
 
     # --- one exchange ---
 
-    async def exchange(self, message: bytes, *, limit: int, budget: ByteBudget, asked: str) -> Reply:
+    async def exchange(
+        self, message: bytes, *, limit: int, budget: ByteBudget, clock: asyncio.Timeout, asked: str
+    ) -> Reply:
         """Send ``message`` and read its answer; the caller aborts the connection if this raises."""
         assert self._transport is not None
         self._begin(limit)
@@ -283,7 +285,7 @@ class _Connection(asyncio.Protocol):
         taken = 0
         try:
             while await self._wait(asked) is _Stage.WAITS:
-                taken += await budget.take(limit if self._stated is None else self._stated)
+                taken += await budget.take_beside(limit if self._stated is None else self._stated, clock)
                 self._resume()
         finally:
             budget.give(taken)

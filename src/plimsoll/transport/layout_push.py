@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Self, cast
 
@@ -65,8 +66,17 @@ class LayoutDestination:
             "size": len(data),
             "annotations": {REF_NAME: tag},
         }
+        self._list(entry, instead_of=tag)
+
+    async def put_referrer(self, data: bytes, *, subject: Digest, listed: Mapping[str, object]) -> bool:  # noqa: ARG002  # the manifest names it
+        """Store a manifest and list it in index.json without a name, as ORAS does: it is found by its subject."""
+        await self.put_blob(data)
+        self._list(dict(listed), instead_of=None)
+        return True
+
+    def _list(self, entry: dict[str, object], *, instead_of: str | None) -> None:
         with folder(self._path) as root:
-            index = _with_entry(self._read_index(), entry, tag=tag)
+            index = _with_entry(self._read_index(), entry, tag=instead_of)
             if len(index) > limits.INDEX_JSON_BYTES:
                 raise LimitExceededError(
                     f"{self._path}/index.json would have more than {limits.INDEX_JSON_BYTES} bytes"
@@ -83,10 +93,10 @@ class LayoutDestination:
         return cast("dict[str, object]", read_json(data, max_depth=limits.JSON_DEPTH))
 
 
-def _with_entry(index: dict[str, object], entry: dict[str, object], *, tag: str) -> bytes:
-    """The index with ``entry`` last, in place of the one that had its name."""
+def _with_entry(index: dict[str, object], entry: dict[str, object], *, tag: str | None) -> bytes:
+    """The index with ``entry`` last, in place of the one that had its name, or without a name was the same."""
     listed = cast("list[dict[str, object]]", index["manifests"])
-    kept = [other for other in listed if _name(other) != tag]
+    kept = [other for other in listed if _name(other) != tag or (tag is None and other["digest"] != entry["digest"])]
     return json.dumps({**index, "manifests": [*kept, entry]}, separators=(",", ":")).encode()
 
 

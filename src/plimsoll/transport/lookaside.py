@@ -27,6 +27,7 @@ _QUERY: Final = "%!$&'()*+,;=:@/?-._~"
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _FILE: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 """O_NONBLOCK: opening a named pipe would wait for its writer for ever."""
+_PATH: Final = "/@=:~!$&'()*+,;-._"
 _LOCAL: Final = frozenset({"", "localhost"})
 """The hosts of a file URL that mean this machine (RFC 8089); containers/image passes over any other."""
 
@@ -43,7 +44,10 @@ async def read_lookaside(
     folder = f"{unquote(url.path).rstrip('/')}/{path}@{digest.algorithm}={digest.hex}"
     if url.scheme == "file":
         return await _read_folder(folder, meter)
-    return await read_numbered(lambda at: _read_url(client, meter, url, f"{folder}/signature-{at}"))
+    return await read_numbered(
+        lambda at: _read_url(client, meter, url, f"{folder}/signature-{at}"),
+        where=f"{url.scheme}://{url.netloc}{quote(folder, safe=_PATH)}",
+    )
 
 
 def _parse(base: str, path: str) -> SplitResult:
@@ -81,7 +85,7 @@ async def _read_folder(path: str, meter: Meter) -> tuple[bytes, ...]:
         return _read_file(folder, f"signature-{at}", path, meter)
 
     try:
-        return await read_numbered(read)
+        return await read_numbered(read, where=path)
     finally:
         os.close(folder)
 
@@ -109,7 +113,7 @@ def _read_file(folder: int, name: str, path: str, meter: Meter) -> bytes:
 async def _read_url(client: HttpClient, meter: Meter, url: SplitResult, path: str) -> bytes:
     host = client.host(url.netloc, scheme=url.scheme)
     query = f"?{quote(url.query, safe=_QUERY)}" if url.query else ""
-    request = Request(target=quote(path, safe="/@=:~!$&'()*+,;-._") + query)
+    request = Request(target=quote(path, safe=_PATH) + query)
     reply = await client.get(host, request, limit=limits.PAYLOAD_BYTES, meter=meter)
     if reply.status != 200:
         raise refusal(reply.status, reply.body, asked=f"{url.scheme}://{url.netloc}{request.path}")

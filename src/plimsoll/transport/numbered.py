@@ -11,8 +11,11 @@ ReadOne = Callable[[int], Awaitable[bytes]]
 """N -> the bytes of signature-N; raises NotFoundError where there is none."""
 
 
-async def read_numbered(read: ReadOne) -> tuple[bytes, ...]:
-    """``signature-1``, ``signature-2``, ... up to the first that is missing; raises LimitExceededError for too many."""
+async def read_numbered(read: ReadOne, *, where: str) -> tuple[bytes, ...]:
+    """``signature-1``, ``signature-2``, ... up to the first that is missing.
+
+    Raises LimitExceededError, naming ``where``, for too many of them.
+    """
     found: list[bytes] = []
     size = 0
     while True:
@@ -23,7 +26,7 @@ async def read_numbered(read: ReadOne) -> tuple[bytes, ...]:
         size += len(blob)
         if len(found) == limits.SIGNATURES_PER_PLACE or size > limits.EVIDENCE_BYTES:
             raise LimitExceededError(
-                f"a signature store with more than {limits.SIGNATURES_PER_PLACE} signatures of one image, "
+                f"{where} has more than {limits.SIGNATURES_PER_PLACE} signatures of one image, "
                 f"or more than {limits.EVIDENCE_BYTES} bytes of them"
             )
         found.append(blob)

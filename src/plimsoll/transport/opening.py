@@ -8,12 +8,20 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from plimsoll.model.location import Location, locate_docker, locate_path
-from plimsoll.model.reference import ArchiveReference, DirectoryReference, DockerReference, LayoutReference, Reference
+from plimsoll.model.location import Location, locate_docker, locate_docker_archive, locate_path
+from plimsoll.model.reference import (
+    ArchiveReference,
+    DirectoryReference,
+    DockerArchiveReference,
+    DockerReference,
+    LayoutReference,
+    Reference,
+)
 from plimsoll.model.settings import CredentialsFor, HttpSettings, Routes, TLSFor
 from plimsoll.transport.archive import ArchiveCache, open_archive
 from plimsoll.transport.base import Source
 from plimsoll.transport.directory import open_directory
+from plimsoll.transport.docker_archive import SavedCache, open_docker_archive
 from plimsoll.transport.layout_index import LayoutCache
 from plimsoll.transport.oci_layout import open_layout
 from plimsoll.transport.stores import resolve
@@ -27,6 +35,8 @@ def locate(reference: Reference) -> Location:
     """Where an image lies, as a policy matches it: local paths absolute and free of symbolic links."""
     if isinstance(reference, DockerReference):
         return locate_docker(reference)
+    if isinstance(reference, DockerArchiveReference):
+        return locate_docker_archive(reference)
     return locate_path(reference.transport, resolve(reference.path))
 
 
@@ -56,6 +66,7 @@ class Transports:
         self._registries: Registries | None = None
         self._layouts = LayoutCache()
         self._archives = ArchiveCache()
+        self._saved = SavedCache()
         self._unpacking = asyncio.Lock()
 
     async def open(self, reference: Reference) -> Source:
@@ -73,6 +84,10 @@ class Transports:
                 # Unpacking takes its time: beside the event loop, and once for all who want it.
                 async with self._unpacking:
                     return await asyncio.to_thread(open_archive, reference, self._archives, self._layouts)
+            case DockerArchiveReference():
+                # So does finding the size of a packed layer.
+                async with self._unpacking:
+                    return await asyncio.to_thread(open_docker_archive, reference, self._archives, self._saved)
             case DirectoryReference():
                 return open_directory(reference)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from plimsoll import limits
 from plimsoll.errors import TransportError
 from plimsoll.model.digest import Digest
@@ -9,7 +11,17 @@ from plimsoll.model.reference import DockerReference
 from plimsoll.transport.auth import Repository
 from plimsoll.transport.base import Meter
 from plimsoll.transport.registry import Registries
-from plimsoll.wire import Reply, Request, begin_upload, finish_upload, put_manifest, refusal, upload_target
+from plimsoll.wire import (
+    Reply,
+    Request,
+    begin_upload,
+    finish_upload,
+    lists_referrers,
+    put_manifest,
+    put_manifest_by_digest,
+    refusal,
+    upload_target,
+)
 
 
 class RegistryDestination:
@@ -44,6 +56,12 @@ class RegistryDestination:
         """Store a manifest and let ``tag`` name it, whatever it named before; raises TransportError."""
         request = put_manifest(self._repository.path, data, tag=tag, media_type=media_type)
         await self._write(request, expected=201, once=False)
+
+    async def put_referrer(self, data: bytes, *, subject: Digest, listed: Mapping[str, object]) -> bool:
+        """Store a manifest under its digest; False where the registry does not say that it lists it for ``subject``."""
+        request = put_manifest_by_digest(self._repository.path, data, media_type=str(listed["mediaType"]))
+        reply = await self._write(request, expected=201, once=False)
+        return lists_referrers(reply.headers.get("OCI-Subject"), subject=subject)
 
     async def _write(self, request: Request, *, expected: int, once: bool) -> Reply:
         reply = await self._registries.authorizer.get(

@@ -20,6 +20,17 @@ from plimsoll.wire.requests import (
     tags_request,
 )
 from plimsoll.wire.signature_lists import has_signature_lists, parse_signature_list, signature_list_request
+from plimsoll.wire.sigstore_services import (
+    certificate_request,
+    entry_of_conflict,
+    entry_request,
+    github_token_request,
+    log_request,
+    parse_github_token,
+    repeats_secret,
+    service_refusal,
+    timestamp_request,
+)
 from plimsoll.wire.token import (
     Token,
     TokenRequest,
@@ -29,7 +40,15 @@ from plimsoll.wire.token import (
     refresh_request,
     token_request,
 )
-from plimsoll.wire.uploads import begin_upload, finish_upload, put_manifest, upload_target
+from plimsoll.wire.uploads import (
+    begin_upload,
+    finish_upload,
+    lists_referrers,
+    put_manifest,
+    put_manifest_by_digest,
+    upload_target,
+)
+from plimsoll.wire.vault import parse_vault_key, vault_key_request
 
 __all__ = [
     "Challenge",
@@ -40,27 +59,40 @@ __all__ = [
     "TokenRequest",
     "begin_upload",
     "blob_request",
+    "certificate_request",
     "choose_challenge",
     "digest_request",
+    "entry_of_conflict",
+    "entry_request",
     "finish_upload",
+    "github_token_request",
     "has_signature_lists",
+    "lists_referrers",
+    "log_request",
     "next_page",
     "page_request",
     "parse_challenges",
+    "parse_github_token",
     "parse_referrers",
     "parse_retry_after",
     "parse_signature_list",
     "parse_tags_page",
     "parse_token",
+    "parse_vault_key",
     "pull_scope",
     "push_scope",
     "put_manifest",
+    "put_manifest_by_digest",
     "referrers_request",
     "refresh_request",
     "refusal",
+    "repeats_secret",
+    "service_refusal",
     "signature_list_request",
     "tag_request",
     "tags_request",
+    "timestamp_request",
     "token_request",
     "upload_target",
+    "vault_key_request",
 ]

@@ -61,3 +61,22 @@ def put_manifest(path: str, data: bytes, *, tag: str, media_type: str) -> Reques
     return Request(
         method="PUT", target=f"/v2/{path}/manifests/{tag}", headers=(("Content-Type", media_type),), body=data
     )
+
+
+def put_manifest_by_digest(path: str, data: bytes, *, media_type: str) -> Request:
+    """Put a manifest that no tag names; the answer is 201."""
+    return Request(
+        method="PUT",
+        target=f"/v2/{path}/manifests/{Digest.of(data)}",
+        headers=(("Content-Type", media_type),),
+        body=data,
+    )
+
+
+def lists_referrers(oci_subject: str | None, *, subject: Digest) -> bool:
+    """Whether a registry that took a manifest lists it for its ``subject``, by the answer's OCI-Subject field.
+
+    One that says nothing, or names another, lists nothing: a fallback tag is owed (distribution-spec 1.1, "Pushing
+    Manifests with Subject").
+    """
+    return (oci_subject or "").strip() == str(subject)

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from plimsoll.cli.deliver import Delivery
-from plimsoll.errors import ConfigError, DeliveryError
+from plimsoll.errors import ConfigError, DeliveryError, UsageError
 
 LINE = "x" * 99 + "\n"
 
@@ -39,6 +39,28 @@ def test_lines_replace_what_the_file_held(tmp_path):
 def test_a_place_that_cannot_be_opened_is_named(where):
     with pytest.raises(ConfigError, match=f"--output {where}: "):
         Delivery.to(where)
+
+
+def test_a_list_that_is_read_is_not_written_over(tmp_path):
+    path, other = tmp_path / "list", tmp_path / "other"
+    path.write_text("registry.example/app\n")
+    other.write_text("earlier\n")
+    (tmp_path / "link").symlink_to("list")
+    os.link(path, tmp_path / "hard")
+    with path.open("rb") as reading:
+        for name in ("list", "link", "hard"):
+            with pytest.raises(UsageError, match="the list that --from reads"):
+                Delivery.to(str(tmp_path / name), reading=(reading,))
+        Delivery.to(str(other), reading=(reading,)).close()
+    assert path.read_text() == "registry.example/app\n"
+    assert other.read_text() == ""
+
+
+def test_what_is_no_file_may_be_read_and_written():
+    with open("/dev/null", "rb") as reading:
+        delivery = Delivery.to("/dev/null", reading=(reading,))
+        delivery.write("gone\n")
+        delivery.close()
 
 
 def test_a_line_that_does_not_fit_is_taken_back_whole(tmp_path):

@@ -113,12 +113,7 @@ def lab(tmp_path, monkeypatch):
 
 
 CASES = [
-    case
-    for case in LOCAL
-    if not case["image"].startswith("docker-archive:")
-    and case["expect"] != "error"
-    and len(case["args"]) == 2
-    and case["args"][0] == "--policy"
+    case for case in LOCAL if case["expect"] != "error" and len(case["args"]) == 2 and case["args"][0] == "--policy"
 ]
 
 

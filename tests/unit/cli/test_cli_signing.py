@@ -16,7 +16,8 @@ from plimsoll.cli.main import main
 from plimsoll.signatures.private_keys import encrypt_private_key
 from plimsoll.signatures.signing import signing_key_from_seed
 
-NAME = ("--sign-identity", "r.example/app:v1")
+TAG = ("--format", "sig", "--tlog-upload=false")
+NAME = (*TAG, "--sign-identity", "r.example/app:v1")
 
 
 @pytest.fixture(autouse=True)
@@ -187,7 +188,7 @@ def test_a_public_key_signs_nothing(capfd, layout, pair):
 
 
 def test_a_local_image_needs_a_name(capfd, layout, pair):
-    code, _, err = run(capfd, "sign", "--key", pair[0], "--passphrase-file", pair[2], layout)
+    code, _, err = run(capfd, "sign", *TAG, "--key", pair[0], "--passphrase-file", pair[2], layout)
     assert code == 1
     assert "--sign-identity" in err
 

@@ -12,6 +12,9 @@ from plimsoll import native
 
 HEAVY = ("aiohttp", "asyncio", "cryptography", "ssl", "uvloop", "hypothesis", "cython", "Cython")
 
+NOT_TO_VERIFY = ("sigstore", "sigstore_models", "tuf", "securesystemslib", "pydantic", "rfc3161_client", "re2",
+                 "cel_expr_python", "nacl", "pysequoia", "pkcs11", "asn1crypto", "boto3", "botocore")  # fmt: skip
+
 
 def run(code, **environment):
     """Run `code` in an interpreter of its own, isolated from this one's folder and variables."""
@@ -38,6 +41,13 @@ def test_the_way_in_is_light(statement):
     modules = loaded(statement)
     assert "plimsoll" in modules
     assert sorted(modules & set(HEAVY)) == []
+
+
+def test_a_verification_needs_no_other_client_of_sigstore():
+    """Half a second of imports, and a second reading of what is signed (issue: speed)."""
+    modules = loaded("import plimsoll.signatures.known_formats, plimsoll.pipeline.verifier, plimsoll.cli.verify")
+    assert "plimsoll.signatures.sigstore" in modules
+    assert sorted({name.partition(".")[0] for name in modules} & set(NOT_TO_VERIFY)) == []
 
 
 def test_the_search_sees_a_heavy_import():

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from plimsoll.model.digest import Digest
-from plimsoll.model.location import locate_docker, locate_path
-from plimsoll.model.reference import parse_docker_reference
+from plimsoll.model.location import locate_docker, locate_docker_archive, locate_path
+from plimsoll.model.reference import parse_docker_reference, parse_reference
 
 DIGEST = Digest.of(b"x")
 
@@ -45,3 +45,10 @@ def test_a_docker_reference(text, identity, parents):
 def test_a_local_path(path, parents):
     found = locate_path("oci", path)
     assert (found.transport, found.identity, list(found.parents), found.docker) == ("oci", path, parents, None)
+
+
+@pytest.mark.parametrize("which", ["", ":@0", ":r.example/app:v1"])
+def test_an_archive_of_docker_save_has_no_scope_but_its_transport(which):
+    location = locate_docker_archive(parse_reference(f"docker-archive:/a/b.tar{which}"))
+    assert (location.transport, location.identity, location.parents) == ("docker-archive", "", ())
+    assert location.docker == (parse_docker_reference("r.example/app:v1") if "app" in which else None)

@@ -16,6 +16,7 @@ from plimsoll.model.reference import (
     SKOPEO_TRANSPORTS,
     ArchiveReference,
     DirectoryReference,
+    DockerArchiveReference,
     DockerReference,
     LayoutReference,
     is_attachment_tag,
@@ -250,6 +251,12 @@ def test_small_grammars():
         ("oci:/l@sha256", LayoutReference(path="/l@sha256")),
         ("oci-archive:/a.tar", ArchiveReference(path="/a.tar")),
         ("oci-archive:/a.tar:v1", ArchiveReference(path="/a.tar", name="v1")),
+        ("docker-archive:/a.tar", DockerArchiveReference(path="/a.tar")),
+        ("docker-archive:/a.tar:@7", DockerArchiveReference(path="/a.tar", index=7)),
+        (
+            "docker-archive:/a.tar:r.example:5000/a:v1",
+            DockerArchiveReference(path="/a.tar", image=DockerReference(domain="r.example:5000", path="a", tag="v1")),
+        ),
         ("dir:/d", DirectoryReference(path="/d")),
         ("dir:/d:with:colons", DirectoryReference(path="/d:with:colons")),
         ("dir:r\u00e9p ertoire", DirectoryReference(path="r\u00e9p ertoire")),
@@ -278,6 +285,15 @@ def test_local_transports(text, found):
         "oci-archive:",
         "oci-archive:/a.tar:",
         "oci-archive:/a.tar:@0",
+        "docker-archive:",
+        "docker-archive::app",
+        "docker-archive:/a.tar:",
+        "docker-archive:/a.tar:App",
+        "docker-archive:/a.tar:@",
+        "docker-archive:/a.tar:@-1",
+        "docker-archive:/a.tar:@+1",
+        f"docker-archive:/a.tar:app@{SHA256}",
+        f"docker-archive:/a.tar:app:v1@{SHA256}",
         "dir:",
         "docker:app",
         "docker:",
@@ -290,7 +306,16 @@ def test_what_is_no_local_reference(text):
         parse_reference(text)
 
 
-@pytest.mark.parametrize("transport", sorted(SKOPEO_TRANSPORTS - {"docker", "oci", "oci-archive", "dir"}))
+def test_a_name_in_an_archive_is_read_as_dockers():
+    for name in ("app", "docker.io/app", "index.docker.io/library/app:latest"):
+        assert str(parse_reference(f"docker-archive:/a.tar:{name}")) == (
+            "docker-archive:/a.tar:docker.io/library/app:latest"
+        )
+
+
+@pytest.mark.parametrize(
+    "transport", sorted(SKOPEO_TRANSPORTS - {"docker", "oci", "oci-archive", "docker-archive", "dir"})
+)
 def test_a_transport_that_is_not_built_is_never_a_docker_name(transport):
     for rest in ("latest", "//app", "/srv/x", ""):
         with pytest.raises(UnsupportedTransportError, match="not built yet"):
@@ -349,6 +374,13 @@ REPOSITORIES = st.from_regex(r"[a-z0-9]+(?:[._/-][a-z0-9]+){1,4}", fullmatch=Tru
         st.builds(LayoutReference, path=PATHS, index=st.integers(0, 10**9 - 1)),
         st.builds(LayoutReference, path=PATHS, digest=DIGESTS),
         st.builds(ArchiveReference, path=PATHS, name=st.none() | NAMES),
+        st.builds(DockerArchiveReference, path=PATHS),
+        st.builds(DockerArchiveReference, path=PATHS, index=st.integers(0, 10**9 - 1)),
+        st.builds(
+            DockerArchiveReference,
+            path=PATHS,
+            image=st.builds(DockerReference, domain=HOSTS, path=REPOSITORIES, tag=TAGS),
+        ),
         st.builds(DirectoryReference, path=PATHS),
     )
 )

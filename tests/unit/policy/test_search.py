@@ -250,7 +250,7 @@ def why_none(*, attachments, base, location=None):
 def test_no_signature_names_the_places_that_were_looked_at():
     both = why_none(attachments=True, base=BASE)
     assert "no .sig tag" in both
-    assert f"is stored below {BASE}" in both
+    assert f"is stored below {BASE}, or by the registry itself where it keeps them" in both
 
 
 def test_no_signature_names_the_setting_that_kept_the_tags_from_being_looked_at():

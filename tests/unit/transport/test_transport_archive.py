@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import asyncio
+import bz2
 import gzip
 import io
+import lzma
 import os
 import tarfile
 
@@ -225,9 +227,16 @@ def test_a_cut_archive_gives_no_image(tmp_path, cut, packed):
         read(opened(file))
 
 
-@pytest.mark.parametrize("magic", [b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\x00", b"BZh9"])
-def test_other_compressions_are_not_read_yet(tmp_path, magic):
-    (tmp_path / "a.tar").write_bytes(magic + b"x" * 100)
+@pytest.mark.parametrize("pack", [bz2.compress, lzma.compress])
+def test_bzip2_and_xz_are_unpacked_too(tmp_path, pack):
+    layout, one, _ = layout_of_two()
+    file = layout.tar(tmp_path / "a.tar")
+    file.write_bytes(pack(file.read_bytes()))
+    assert read(opened(file, name="v1")).digest == one.digest
+
+
+def test_zstd_is_not_read(tmp_path):
+    (tmp_path / "a.tar").write_bytes(b"\x28\xb5\x2f\xfd" + b"x" * 100)
     with pytest.raises(UnsupportedError, match="compressed"):
         opened(tmp_path / "a.tar")
 

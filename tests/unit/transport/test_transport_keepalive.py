@@ -190,8 +190,10 @@ def test_a_server_that_speaks_first_is_not_believed_on_an_idle_connection(run):
     async def story(client):
         connection = await client.kept._connect(client.server.base, True, "x")
         await asyncio.sleep(0.02)
-        with pytest.raises(UnreachableError, match="closed before anything was asked"):
-            await connection.exchange(b"GET / HTTP/1.1\r\n\r\n", limit=9, budget=client.budget, asked="x")
+        message = b"GET / HTTP/1.1\r\n\r\n"
+        async with asyncio.timeout(None) as clock:
+            with pytest.raises(UnreachableError, match="closed before anything was asked"):
+                await connection.exchange(message, limit=9, budget=client.budget, clock=clock, asked="x")
 
     async def greets(reader, writer):
         writer.write(ok(b"bad"))

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from fakes.layouts import LayoutWriter
+from fakes.saved import SavedWriter
 from plimsoll import transport
 from plimsoll.errors import NotFoundError
 from plimsoll.model.reference import parse_reference
@@ -38,6 +39,14 @@ def test_every_transport_is_opened_by_its_reference(tmp_path):
         for text in (f"oci:{tmp_path}/layout:v1", f"oci-archive:{tmp_path}/layout.tar:v1", f"dir:{folder}"):
             source = await opener.open(parse_reference(text))
             assert (await source.manifest()).digest == image.digest
+            assert source.location == locate(parse_reference(text))
+            await source.aclose()
+        saved = SavedWriter()
+        saved.image(b"layer")
+        saved.write(tmp_path / "saved.tar")
+        for text in (f"docker-archive:{tmp_path}/saved.tar", f"docker-archive:{tmp_path}/saved.tar:app:v1"):
+            source = await opener.open(parse_reference(text))
+            assert (await source.manifest()).data.startswith(b'{"schemaVersion":2')
             assert source.location == locate(parse_reference(text))
             await source.aclose()
         source = await opener.open(parse_reference("docker://registry.example/app:v1"))

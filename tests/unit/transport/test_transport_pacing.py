@@ -124,6 +124,35 @@ def test_bytes_are_taken_and_given_back():
     asyncio.run(story())
 
 
+def test_a_clock_stands_still_while_bytes_are_waited_for():
+    async def story():
+        budget = ByteBudget(10)
+        async with asyncio.timeout(60) as clock:
+            due = clock.when()
+            assert await budget.take_beside(6, clock) == 6
+            assert clock.when() == due
+            waiting = asyncio.create_task(budget.take_beside(50, clock))
+            await asyncio.sleep(0)
+            assert clock.when() is None
+            budget.give(6)
+            assert await waiting == 10
+            assert clock.when() >= due
+            budget.give(10)
+            cancelled = asyncio.create_task(budget.take_beside(10, clock))
+            await cancelled
+            cancelled = asyncio.create_task(budget.take_beside(10, clock))
+            await asyncio.sleep(0)
+            cancelled.cancel()
+            await asyncio.gather(cancelled, return_exceptions=True)
+            budget.give(10)
+            assert budget.take_now(10)
+        async with asyncio.timeout(None) as clock:
+            budget.give(10)
+            assert await budget.take_beside(4, clock) == 4
+
+    asyncio.run(story())
+
+
 def test_a_wish_beyond_the_total_is_served_alone():
     async def story():
         budget = ByteBudget(10)

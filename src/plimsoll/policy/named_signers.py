@@ -1,0 +1,269 @@
+"""``signatures`` and ``attestation`` judged: N of M distinct signers, and what their attestations say. Pure.
+
+The rules are those of docs/reference/plimsoll-policy.md; each function says which one it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Final
+
+from plimsoll.errors import AttestationConditionError
+from plimsoll.model.evidence import Evidence, Needs
+from plimsoll.model.verdict import Judgement, Outcome, Reason
+from plimsoll.policy.prepare import Ready, ReadyRequirement
+from plimsoll.policy.quorum import Edge, count_entries
+from plimsoll.policy.requirements import AttestationsRequired, NamedKey, SignaturesRequired
+from plimsoll.policy.search import none_found
+from plimsoll.policy.sightings import Proof, Sighting, Sightings, look
+from plimsoll.signatures.formats import Family, Verified, VerifiedAttestation, VerifiedSignature
+
+KEYED: Final[tuple[Family, ...]] = ("sigstore", "bundle")
+"""Keys sign on ``.sig`` tags more often than in bundles, certificates the other way round."""
+KEYLESS: Final[tuple[Family, ...]] = ("bundle", "sigstore")
+ATTESTED: Final[tuple[Family, ...]] = ("bundle", "attestation")
+
+
+def judge_signatures(
+    asked: SignaturesRequired, item: ReadyRequirement, ready: Ready, evidence: Evidence
+) -> Judgement | Needs:
+    """Whether enough distinct signers signed; ends between places as soon as they did."""
+    families = KEYED if any(isinstance(signer, NamedKey) for signer in asked.signers) else KEYLESS
+    needed = asked.at_least
+    found = look(
+        item.signers,
+        families=families,
+        unwanted=partial(_unlike_a_signature, asked),
+        ready=ready,
+        evidence=evidence,
+        enough=lambda seen: _met(_edges(seen.seen), needed),
+    )
+    if isinstance(found, Needs):
+        return found
+    return _quorum(found, list(_edges(found.seen)), needed, partial(none_found, "signature", families, ready, evidence))
+
+
+def judge_attestations(
+    asked: AttestationsRequired, item: ReadyRequirement, ready: Ready, evidence: Evidence
+) -> Judgement | Needs:
+    """Whether the attestations there are will do.
+
+    What is newest, and what is too many, is known only when every place was asked: without a condition and a maximum
+    the first place with enough is enough.
+    """
+    whole = bool(asked.conditions) or asked.at_most is not None
+    fresh = partial(_fresh, asked, evidence.now_s)
+    found = look(
+        item.signers,
+        families=ATTESTED,
+        unwanted=partial(_of_another_type, asked),
+        ready=ready,
+        evidence=evidence,
+        enough=lambda seen: not whole and _met(_edges(seen.seen, fresh), asked.at_least),
+    )
+    if isinstance(found, Needs):
+        return found
+    return (
+        _too_many(asked, found)
+        or _not_all_seen(asked, found)
+        or _newest_unmet(asked, found)
+        or _enough_attested(asked, found, partial(none_found, "attestation", ATTESTED, ready, evidence), fresh)
+    )
+
+
+def _unlike_a_signature(asked: SignaturesRequired, found: Verified) -> Reason | None:
+    if not isinstance(found, VerifiedSignature):
+        said = found.statement.predicate_type
+        return Reason(
+            code="no-signature", message=f"a good attestation of type {said:.200}, which is no signature of the image"
+        )
+    for name, value in asked.annotations:
+        if found.annotations.get(name) != value:
+            message = (
+                f"a good signature, but {name:.99} is {found.annotations.get(name)!r:.99} in it, not {value!r:.99}"
+            )
+            return Reason(code="identity-mismatch", message=message)
+    return None
+
+
+def _of_another_type(asked: AttestationsRequired, found: Verified) -> Reason | None:
+    if not isinstance(found, VerifiedAttestation):
+        return Reason(code="no-attestation", message="a good signature, which attests nothing")
+    said = found.statement.predicate_type
+    if said == asked.type:
+        return None
+    return Reason(code="no-attestation", message=f"{said:.200} is attested, not {asked.type}")
+
+
+def _edges(seen: Iterable[Sighting], counts: Callable[[Proof], bool] = lambda _proof: True) -> Iterator[Edge]:
+    for sighting in seen:
+        for proof in sighting.counting:
+            if counts(proof):
+                certified = proof.found.certified
+                yield Edge(
+                    entry=proof.signer.entry,
+                    signature=sighting.number,
+                    key=proof.found.key,
+                    pair=None if certified is None else (certified.issuer, certified.subject),
+                )
+
+
+def _possible(seen: Iterable[Sighting]) -> Iterator[Edge]:
+    """What may come to count: each of these would be by a key that nobody has seen."""
+    for sighting in seen:
+        for signer in sighting.open_to:
+            yield Edge(entry=signer.entry, signature=sighting.number, key=("unknown", sighting.number, signer.entry))
+
+
+def _met(edges: Iterable[Edge], needed: int) -> bool:
+    return count_entries(edges, enough=needed).least >= needed
+
+
+def _quorum(found: Sightings, edges: list[Edge], needed: int, none: Callable[[], Reason]) -> Judgement:
+    """N-of: accepted at N; rejected if all undecided ones together could not reach it; else undetermined."""
+    met = count_entries(edges, enough=needed).least
+    if met >= needed:
+        return Judgement(outcome=Outcome.ACCEPTED, signatures=found.records)
+    unknown = any(reason.outcome is Outcome.UNDETERMINED for reason in found.failures)
+    possible = count_entries([*edges, *_possible(found.seen)], enough=needed).most
+    outcome = Outcome.UNDETERMINED if unknown or possible >= needed else Outcome.REJECTED
+    reasons = [*_reasons(found), *found.failures]
+    if met or (reasons and all(reason.outcome is not outcome for reason in reasons)):
+        message = f"{met} of the named signers signed, each counted once; {needed} are required"
+        reasons.insert(0, Reason(code="threshold-not-met", message=message))
+    return _judgement(outcome, reasons or [none()], found)
+
+
+def _reasons(found: Sightings) -> list[Reason]:
+    """Why each does not count, and which keys could not be had."""
+    told = [sighting.record.reason for sighting in found.seen]
+    lost = [signer.failure for sighting in found.seen for signer in sighting.open_to]
+    return [reason for reason in (*told, *lost) if reason is not None]
+
+
+def _judgement(outcome: Outcome, reasons: list[Reason], found: Sightings) -> Judgement:
+    ranked = sorted(reasons, key=lambda reason: reason.outcome is not outcome)
+    return Judgement(outcome=outcome, reasons=tuple(dict.fromkeys(ranked)), signatures=found.records)
+
+
+def _too_many(asked: AttestationsRequired, found: Sightings) -> Judgement | None:
+    """More than ``atMost``, or one that is forbidden: a condition that gives no answer does not excuse one."""
+    if asked.at_most is None:
+        return None
+    there = [sighting for sighting in found.seen if any(_may_meet(asked, proof) for proof in sighting.counting)]
+    if len(there) <= asked.at_most:
+        return None
+    message = f"{len(there)} attestations of type {asked.type} are there; " + (
+        f"{asked.where} forbids any" if asked.at_most == 0 else f"{asked.where} allows {asked.at_most}"
+    )
+    return _judgement(Outcome.REJECTED, [Reason(code="attestation-forbidden", message=message)], found)
+
+
+def _not_all_seen(asked: AttestationsRequired, found: Sightings) -> Judgement | None:
+    """A maximum, and what is newest, are known only where all was read.
+
+    Under a maximum any failure leaves it undetermined; else one that is no fault of the bytes.
+    """
+    if asked.at_most is None and not asked.conditions:
+        return None
+    unread = [sighting.faults[0] for sighting in found.seen if sighting.unread]
+    if asked.at_most is None:  # what is surely not what it claims to be is no attestation, old or new
+        unread = [reason for reason in unread if reason.outcome is Outcome.UNDETERMINED]
+    unknown = [signer.failure for sighting in found.seen for signer in sighting.open_to if signer.failure is not None]
+    reasons = [*found.failures, *unread, *unknown]
+    if not reasons:
+        return None
+    if any(reason.outcome is Outcome.UNDETERMINED for reason in reasons):
+        return _judgement(Outcome.UNDETERMINED, reasons, found)
+    if asked.at_most is None:
+        return _judgement(Outcome.REJECTED, reasons, found)
+    message = f"{asked.where} asks for all attestations, and not all could be read: {reasons[0].message:.300}"
+    return _judgement(Outcome.UNDETERMINED, [Reason(code="not-judged", message=message), *reasons], found)
+
+
+def _newest_unmet(asked: AttestationsRequired, found: Sightings) -> Judgement | None:
+    """The newest by proven time must meet the conditions; where any has no proven time, all must."""
+    proofs = [proof for sighting in found.seen for proof in sighting.counting]
+    if not asked.conditions or not proofs or asked.at_least == 0:
+        return None
+    faults = [fault for proof in _governing(proofs) if (fault := _fault(asked, proof)) is not None]
+    return _judgement(Outcome.REJECTED, [*faults, *_reasons(found)], found) if faults else None
+
+
+def _governing(proofs: list[Proof]) -> list[Proof]:
+    """Those that must meet a condition: the newest (several of one time count all), or all."""
+    times = [proof.found.signed_at_s for proof in proofs]
+    newest = max((time for time in times if time is not None), default=None)
+    if any(time is None for time in times):
+        return proofs
+    return [proof for proof in proofs if proof.found.signed_at_s == newest]
+
+
+def _enough_attested(
+    asked: AttestationsRequired, found: Sightings, none: Callable[[], Reason], fresh: Callable[[Proof], bool]
+) -> Judgement:
+    """Distinct signers whose own newest attestation meets the conditions, and is no older than ``maxAge``."""
+    if asked.at_least == 0:
+        return Judgement(outcome=Outcome.ACCEPTED, signatures=found.records)
+    standing = _standing(asked, found)
+    edges = list(_edges(found.seen, lambda proof: id(proof) in standing and fresh(proof)))
+    counting = [proof for sighting in found.seen for proof in sighting.counting]
+    faults = [fault for proof in counting if (fault := _fault(asked, proof)) is not None]
+    old = [proof for proof in counting if not fresh(proof)]
+    shortfalls = [*([_too_old(asked, old)] if old else []), *faults]
+    judgement = _quorum(found, edges, asked.at_least, (lambda: shortfalls[0]) if shortfalls else none)
+    if judgement.outcome is Outcome.ACCEPTED:
+        return judgement
+    return _judgement(judgement.outcome, [*shortfalls, *judgement.reasons], found)
+
+
+def _standing(asked: AttestationsRequired, found: Sightings) -> frozenset[int]:
+    """The proofs, by identity, that meet the conditions and that their signer did not go back on later."""
+    by_signer: dict[object, list[Proof]] = {}
+    for sighting in found.seen:
+        for proof in sighting.counting:
+            by_signer.setdefault(proof.signer.entry, []).append(proof)
+    standing = []
+    for proofs in by_signer.values():
+        if all(_fault(asked, proof) is None for proof in _governing(proofs)):
+            standing += [proof for proof in proofs if _fault(asked, proof) is None]
+    return frozenset(id(proof) for proof in standing)
+
+
+def _fresh(asked: AttestationsRequired, now_s: float, proof: Proof) -> bool:
+    """``maxAge`` is judged at the proven time; without one it is unmet."""
+    if asked.max_age_s is None:
+        return True
+    at_s = proof.found.signed_at_s
+    return at_s is not None and now_s - at_s <= asked.max_age_s
+
+
+def _too_old(asked: AttestationsRequired, old: list[Proof]) -> Reason:
+    days = (asked.max_age_s or 0) / 86_400
+    timeless = all(proof.found.signed_at_s is None for proof in old)
+    why = "its time is not proven" if timeless else f"it is older than {days:g} days"
+    return Reason(code="attestation-condition", message=f"{asked.where}: an attestation does not count, {why}")
+
+
+def _fault(asked: AttestationsRequired, proof: Proof) -> Reason | None:
+    """Why a proof does not meet the conditions."""
+    assert isinstance(proof.found, VerifiedAttestation)  # _of_another_type lets nothing else count
+    try:
+        for condition in asked.conditions:
+            condition.check(proof.found.statement)
+    except AttestationConditionError as error:
+        return Reason(code=error.code, message=f"{asked.where}: {error}")
+    return None
+
+
+def _may_meet(asked: AttestationsRequired, proof: Proof) -> bool:
+    """Whether no condition is surely false of it."""
+    assert isinstance(proof.found, VerifiedAttestation)  # as above
+    for condition in asked.conditions:
+        try:
+            if not condition.holds(proof.found.statement):
+                return False
+        except AttestationConditionError:
+            continue
+    return True

@@ -1,0 +1,123 @@
+"""What one program signs the other verifies, and both give the same verdict on every question; the differences are here."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from interop.forms import PREDICATES, Form, ask_all, questions
+from interop.peers import KEYS, REGISTRIES
+
+pytestmark = [pytest.mark.timeout(300), pytest.mark.registry]
+
+KEY = frozenset({"the key"})
+KEY_LOGGED = KEY | {"the key, logged"}
+ANNOTATED = frozenset({"its annotation"})
+COUNTS_AS_SIGNATURE = frozenset({"a signature", "a signature, as cosign"})
+WHO_NOT_LOGGED = frozenset({"who, not logged"})
+WHO = WHO_NOT_LOGGED | {
+    "who",
+    "identity by pattern",
+    "part of the identity",
+    "part of the identity, as cosign",
+    "issuer by pattern",
+    "its branch",
+}
+STAMPED_ONLY = frozenset({"who, stamped and not logged"})
+STAMPED = STAMPED_ONLY | {"who, stamped"}
+
+SIGNATURES = {
+    Form(bundle=False): KEY | ANNOTATED,
+    Form(bundle=False, log="rekor1"): KEY_LOGGED | ANNOTATED,
+    Form(bundle=False, stamped=True): KEY | ANNOTATED,
+    Form(bundle=False, log="rekor1", stamped=True): KEY_LOGGED | ANNOTATED,
+    Form(): KEY | ANNOTATED,
+    Form(log="rekor1"): KEY_LOGGED | ANNOTATED,
+    Form(log="rekor2"): KEY_LOGGED | ANNOTATED,
+    Form(stamped=True): KEY | ANNOTATED,
+    Form(log="rekor1", stamped=True): KEY_LOGGED | ANNOTATED,
+    Form(log="rekor2", stamped=True): KEY_LOGGED | ANNOTATED,
+    Form(key=False, bundle=False): WHO_NOT_LOGGED,
+    Form(key=False, bundle=False, log="rekor1"): WHO | ANNOTATED,
+    Form(key=False, bundle=False, stamped=True): WHO_NOT_LOGGED | STAMPED_ONLY,
+    Form(key=False, bundle=False, log="rekor1", stamped=True): WHO | ANNOTATED | STAMPED,
+    Form(key=False): WHO_NOT_LOGGED,
+    Form(key=False, log="rekor1"): WHO | ANNOTATED,
+    Form(key=False, stamped=True): WHO_NOT_LOGGED | STAMPED_ONLY,
+    Form(key=False, log="rekor1", stamped=True): WHO | ANNOTATED | STAMPED,
+    Form(key=False, log="rekor2", stamped=True): WHO | ANNOTATED | STAMPED,
+}
+ATTESTATIONS = {
+    Form(attestation="vuln", bundle=False): KEY,
+    Form(attestation="vuln", bundle=False, log="rekor1"): KEY_LOGGED,
+    Form(attestation="vuln"): KEY | COUNTS_AS_SIGNATURE,
+    Form(attestation="vuln", log="rekor1"): KEY_LOGGED | COUNTS_AS_SIGNATURE,
+    Form(attestation="vuln", key=False, bundle=False, log="rekor1"): WHO,
+    Form(attestation="vuln", key=False, bundle=False, log="rekor1", stamped=True): WHO | STAMPED,
+    Form(attestation="vuln", key=False, log="rekor1"): WHO | COUNTS_AS_SIGNATURE,
+    Form(attestation="vuln", key=False, log="rekor2", stamped=True): WHO | COUNTS_AS_SIGNATURE | STAMPED,
+}
+KINDS_OF_KEYS = {
+    **{Form(with_key=name, bundle=False): KEY | ANNOTATED for name in (*KEYS, "own")},
+    **{Form(with_key=name, bundle=False, log="rekor1"): KEY_LOGGED | ANNOTATED for name in KEYS},
+    **{Form(with_key=name): KEY | ANNOTATED for name in ("rsa3072", "own")},
+    Form(with_key="rsa3072", log="rekor1"): KEY_LOGGED | ANNOTATED,
+    # cosign signs these with SHA-384 and SHA-512, and verifies them with SHA-256: it refuses what it made.
+    Form(with_key="p384"): frozenset(),
+    Form(with_key="p521"): frozenset(),
+    # None with Ed25519: cosign 3.1.3 cannot sign bundles with such a key.
+}
+TYPES = {
+    **{Form(attestation=name, bundle=False): KEY for name in PREDICATES if name != "vuln"},
+    **{Form(attestation=name): KEY | COUNTS_AS_SIGNATURE for name in PREDICATES if name != "vuln"},
+}
+BY_PLIMSOLL = {
+    **{replace(form, by="plimsoll"): yes for form, yes in (SIGNATURES | ATTESTATIONS).items()},
+    **{Form(by="plimsoll", with_key=name, bundle=False): KEY | ANNOTATED for name in (*KEYS, "own")},
+    # The hash that cosign verifies with: SHA-256, whatever the curve.
+    **{Form(by="plimsoll", with_key=name): KEY | ANNOTATED for name in (*KEYS, "own")},
+}
+"""How it was signed -> the questions that cosign answers with yes; all others it answers with no."""
+
+STRICTER = {
+    "part of the identity": "a pattern must match the whole identity; --cosign-compatible asks as cosign does",
+    "a signature": "an attestation is no signature of the image; --cosign-compatible takes it as one",
+}
+"""Question -> why plimsoll says no where cosign says yes."""
+LOOSER = {
+    (form, question): "the hash of the key's curve is tried first in a bundle, and SHA-256 after it"
+    for form in (Form(with_key="p384"), Form(with_key="p521"))
+    for question in KEY | ANNOTATED
+}
+"""Where plimsoll says yes and cosign says no, and why that is right."""
+EVERYWHERE = SIGNATURES | ATTESTATIONS
+IN_ONE_REGISTRY = KINDS_OF_KEYS | TYPES | BY_PLIMSOLL
+CASES = [
+    *((form, registry) for form in EVERYWHERE for registry in REGISTRIES),
+    *((form, next(iter(REGISTRIES))) for form in IN_ONE_REGISTRY),
+]
+
+
+@pytest.mark.parametrize(("form", "registry"), CASES, ids=str)
+def test_both_give_the_same_verdicts(form, registry, world, images):
+    expected = (EVERYWHERE | IN_ONE_REGISTRY)[form]
+    image = images.signed(form, registry)
+    asked = questions(form)
+    said = ask_all({name: (each, {}) for name, each in asked.items()}, image, world, with_key=form.with_key)
+    assert {name for name, (cosign, _) in said.items() if cosign.code == 0} == expected, told(said, expected)
+    ours = (expected - set(STRICTER)) | {question for where, question in LOOSER if where == form}
+    codes = {name: plimsoll.code for name, (_, plimsoll) in said.items()}
+    assert codes == {name: 0 if name in ours else 3 for name in asked}, told(said, ours)
+
+
+def told(said, yes):
+    """What the programs printed where they did not say what they should have."""
+    wrong = [answer for name, both in said.items() for answer in both if (answer.code == 0) != (name in yes)]
+    return "\n".join(map(str, wrong))
+
+
+def test_every_difference_is_met():
+    asked = {name for form in EVERYWHERE | IN_ONE_REGISTRY for name in questions(form)}
+    assert set(STRICTER) <= asked
+    assert {form for form, _ in LOOSER} <= set(IN_ONE_REGISTRY)
