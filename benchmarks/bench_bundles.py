@@ -1,4 +1,4 @@
-"""How many keyless bundles a second? Beside sigstore's Verifier and the bare signature checks, on distinct certificates.
+"""How many bundles a second? Beside sigstore's Verifier and the bare signature checks, on distinct certificates.
 
 Each bundle has a certificate, log entry, checkpoint and (Rekor v2) timestamp of its own, and each pass over them begins
 with nothing proven: what is remembered is only that the authorities issued their intermediates. One core: all of it in

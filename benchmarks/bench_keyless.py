@@ -1,7 +1,7 @@
 """How many keyless images a second, at how many requests? Every image's bundle has a certificate of its own.
 
-Bundles are found by the referrers API (``api``), or by the fallback tag where the registry has none (``tag``). The floor
-is the bare signature checks of as many bundles, on one core of the same machine in the same round.
+Bundles are found by the referrers API (``api``), or by the fallback tag where the registry has none (``tag``). The
+floor is the bare signature checks of as many bundles, on one core of the same machine in the same round.
 """
 
 from __future__ import annotations

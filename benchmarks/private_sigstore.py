@@ -1,17 +1,17 @@
-"""A private sigstore that signs in bulk: each bundle with a certificate, log entry, checkpoint and timestamp of its own.
+"""A private sigstore that signs in bulk: each bundle has its own certificate, log entry, checkpoint and timestamp.
 
-The shape is the public-good instance's: P-384 root and intermediate, P-256 leaves, CT log and Rekor v1 with P-256, Rekor
-v2 with Ed25519, a timestamp authority with P-384, trees of 2^26 leaves. Beside each bundle stand the signature checks
-that nobody can do without: the floor.
+The shape is the public-good instance's: P-384 root and intermediate, P-256 leaves, CT log and Rekor v1 with P-256,
+Rekor v2 with Ed25519, a timestamp authority with P-384, trees of 2^26 leaves. Beside each bundle stand the signature
+checks that nobody can do without: the floor.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import random
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -22,7 +22,7 @@ from fakes.ctlog import CtLog, embedded
 from fakes.pki import OIDC, authority, issuers, leaf
 from fakes.rekor import FakeLog, dsse, hashedrekord_v2, sha256
 from fakes.signing import LOGGED_AT_S, Signer, b64, hashedrekord, jcs_encode, signer
-from fakes.timestamping import Stamp, timestamper, tlv
+from fakes.timestamping import Stamp, timestamper
 from plimsoll.model.bundle import (
     UntrustedEnvelope,
     UntrustedInclusionProof,
@@ -30,6 +30,7 @@ from plimsoll.model.bundle import (
     UntrustedTlogEntry,
 )
 from plimsoll.model.digest import Digest
+from plimsoll.signatures.timestamp_token import parse_timestamp
 
 IDENTITY = "https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v1"
 YEAR_S = 365 * 24 * 3600.0
@@ -207,17 +208,9 @@ class PrivateSigstore:
     def _stamp(self, signature: bytes):
         """A timestamp without the authority's certificate, as sigstore's clients ask for it."""
         stamp = Stamp(by=self.tsa, signature=signature, no_bag=True, hash_name="sha384")
-        response, attributes = _stamped(stamp)
-        return (response,), Check(_public(self.tsa.by), attributes[0], attributes[1], "sha384")
-
-
-def _stamped(stamp: Stamp):
-    """The response, and what its signer signed: read again from the bytes, for ECDSA signs the same differently."""
-    from plimsoll.signatures.timestamp_token import parse_timestamp  # noqa: PLC0415
-
-    response = stamp.response
-    found = parse_timestamp(response).message.signer
-    return response, (found.signature, found.signed)
+        response = stamp.response  # asked for once: ECDSA signs the same differently each time
+        found = parse_timestamp(response).message.signer
+        return (response,), Check(_public(self.tsa.by), found.signature, found.signed, "sha384")
 
 
 def _public(by: Signer):
@@ -225,8 +218,6 @@ def _public(by: Signer):
 
 
 def _decode(text: str) -> bytes:
-    import base64  # noqa: PLC0415
-
     return base64.b64decode(text)
 
 

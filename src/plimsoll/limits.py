@@ -177,6 +177,8 @@ POLICY_SIGNERS: Final = 64
 """Entries of one ``from``: each is tried on each signature of an image."""
 POLICY_DURATION_S: Final = 100 * 366 * 86_400
 """The longest maxAge: a hundred years, far beyond any attestation."""
+CLOCK_SKEW_S: Final = 300.0
+"""How far ahead of ours a signer's clock may be: a time that an attestation states beyond that is none."""
 QUORUM_STEPS: Final = 20_000
 """Steps in search of distinct signers; of a few keys and identities each takes a handful."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from functools import cache
 
 from fakes.bundles import statement_bytes
@@ -80,10 +81,21 @@ def signed(name, *, log="v1", at_s=LOGGED_AT_S, digest=DIGEST, **how):
     return sigstore(log).sign_image(digest, by=by, at_s=at_s, **how)
 
 
+def moment(time_s):
+    """RFC 3339, in UTC."""
+    return datetime.fromtimestamp(time_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def scanned(predicate=None, *, at_s=LOGGED_AT_S):
+    """A predicate of the type vuln, with the time of the scan."""
+    return {"metadata": {"scanFinishedOn": moment(at_s)}, **(predicate or {})}
+
+
 def attested(name, predicate=None, *, log="v1", at_s=LOGGED_AT_S, digest=DIGEST, predicate_type=VULN, **how):
-    """An attestation of the image as a bundle, by that key or the identity CI."""
+    """An attestation of the image as a bundle, by that key or the identity CI; of the type vuln it states its time."""
     by = None if name is None else signer(name=name)
-    payload = statement_bytes(digest, predicate_type=predicate_type, predicate=predicate or {})
+    stated = scanned(predicate, at_s=at_s) if predicate_type == VULN else predicate or {}
+    payload = statement_bytes(digest, predicate_type=predicate_type, predicate=stated)
     return sigstore(log).attest(payload, by=by, at_s=at_s, **how)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import assert_never
+
 from plimsoll import limits
 from plimsoll.config.files import read_file
 from plimsoll.config.yaml_document import Map, Node, Scalar, Sequence, read_yaml
@@ -52,5 +54,7 @@ def _foreign(node: Node, made: dict[int, Foreign]) -> Foreign:
             found = Foreign(value=tuple([_foreign(item, made) for item in items]), line=line)
         case Map(entries=entries, line=line):
             found = Foreign(value={key: _foreign(entry, made) for key, entry in entries.items()}, line=line)
+        case _:
+            assert_never(node)
     made[id(node)] = found
     return found

@@ -18,6 +18,7 @@ from plimsoll.model.trusted_root import TrustRoot, parse_trusted_root
 from plimsoll.pipeline.identity_tokens import has_ambient_token
 from plimsoll.pipeline.notary import NotaryOrder, TokenGiven, without_log
 from plimsoll.pipeline.signing_keys import read_signing_key
+from plimsoll.pipeline.signing_tokens import is_token_reference, token_signing_key
 from plimsoll.pipeline.trusted_root import read_public_good_root
 from plimsoll.signatures.formats import SctDemand
 from plimsoll.signatures.signing import SigningKey
@@ -74,6 +75,12 @@ def _signer(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Signin
         if not is_keyless(arguments, environ):
             raise UsageError("nothing to sign with: give --key FILE, or --identity-token TOKEN|FILE")
         return TokenGiven(text=arguments.identity_token)
+    if is_token_reference(arguments.key):
+        if arguments.passphrase_file is not None:
+            raise UsageError(
+                "a token's PIN comes by pin-source in its URI, or in COSIGN_PKCS11_PIN: no passphrase file"
+            )
+        return token_signing_key(arguments.key, environ=environ)
     ask = partial(passphrase_of, arguments.key, file=arguments.passphrase_file, environ=environ)
     return read_signing_key(arguments.key, passphrase=ask)
 

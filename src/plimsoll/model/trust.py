@@ -47,25 +47,19 @@ class PublicKey:
     fingerprint: str
 
     def __init__(self, der: bytes) -> None:
-        self._set(_load(der))
+        _fill(self, _load(der))
 
     @classmethod
     def of(cls, key: object) -> Self:
-        """A key that ``cryptography`` has loaded; raises UnreadableKeyError for kinds and sizes that are not trusted."""
+        """A key that ``cryptography`` has read; raises UnreadableKeyError for kinds and sizes that are not trusted."""
         made = cls.__new__(cls)
-        made._set(_trusted(key))
+        _fill(made, _trusted(key))
         return made
 
     @property
     def pem(self) -> bytes:
         """The same as PEM (``PUBLIC KEY``): what a key file holds."""
         return self.crypto.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-
-    def _set(self, crypto: CryptoKey) -> None:
-        spki = crypto.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        object.__setattr__(self, "crypto", crypto)
-        object.__setattr__(self, "spki", spki)
-        object.__setattr__(self, "fingerprint", f"sha256:{hashlib.sha256(spki).hexdigest()}")
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a PublicKey is immutable, {name} cannot be set")
@@ -81,6 +75,13 @@ class PublicKey:
 
     def __repr__(self) -> str:
         return f"PublicKey({self.fingerprint})"
+
+
+def _fill(key: PublicKey, crypto: CryptoKey) -> None:
+    spki = crypto.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    object.__setattr__(key, "crypto", crypto)
+    object.__setattr__(key, "spki", spki)
+    object.__setattr__(key, "fingerprint", f"sha256:{hashlib.sha256(spki).hexdigest()}")
 
 
 def _load(der: bytes) -> CryptoKey:

@@ -6,7 +6,7 @@ what must all be met one is enough to refuse the whole: a loss only ever makes a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from math import comb
@@ -154,7 +154,7 @@ def _flattened(parts: Iterable[Wanted], kind: type[Every | Either]) -> list[Want
     return flat
 
 
-def _merged(parts: list[Wanted]) -> list[Wanted]:
+def _merged(parts: Sequence[Wanted]) -> list[Wanted]:
     """Alternatives that differ in the signer only are one ``from``: shorter, and the same."""
     merged: list[Wanted] = []
     for part in parts:

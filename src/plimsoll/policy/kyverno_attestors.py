@@ -158,7 +158,8 @@ class AttestorReader:
     def _logs(self, section: Section) -> tuple[bool, list[str]]:
         """Whether no log entry is needed, and what was lost of ``rekor`` and ``ctlog``."""
         rekor, ctlog = section.section("rekor"), section.section("ctlog")
-        ignored, lost = False, []
+        ignored = False
+        lost: list[str] = []
         if rekor is not None:
             ignored = rekor.truth("ignoreTlog") is True
             if ignored:

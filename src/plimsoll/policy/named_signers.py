@@ -17,6 +17,7 @@ from plimsoll.policy.quorum import Edge, count_entries
 from plimsoll.policy.requirements import AttestationsRequired, NamedKey, SignaturesRequired
 from plimsoll.policy.search import none_found
 from plimsoll.policy.sightings import Proof, Sighting, Sightings, look
+from plimsoll.policy.stated_times import made_at
 from plimsoll.signatures.formats import Family, Verified, VerifiedAttestation, VerifiedSignature
 
 KEYED: Final[tuple[Family, ...]] = ("sigstore", "bundle")
@@ -53,22 +54,22 @@ def judge_attestations(
     the first place with enough is enough.
     """
     whole = bool(asked.conditions) or asked.at_most is not None
-    fresh = partial(_fresh, asked, evidence.now_s)
+    now_s = evidence.now_s
     found = look(
         item.signers,
         families=ATTESTED,
         unwanted=partial(_of_another_type, asked),
         ready=ready,
         evidence=evidence,
-        enough=lambda seen: not whole and _met(_edges(seen.seen, fresh), asked.at_least),
+        enough=lambda seen: not whole and _met(_edges(seen.seen, partial(_timely, asked, now_s)), asked.at_least),
     )
     if isinstance(found, Needs):
         return found
     return (
         _too_many(asked, found)
         or _not_all_seen(asked, found)
-        or _newest_unmet(asked, found)
-        or _enough_attested(asked, found, partial(none_found, "attestation", ATTESTED, ready, evidence), fresh)
+        or _newest_unmet(asked, found, now_s)
+        or _enough_attested(asked, found, partial(none_found, "attestation", ATTESTED, ready, evidence), now_s)
     )
 
 
@@ -182,43 +183,43 @@ def _not_all_seen(asked: AttestationsRequired, found: Sightings) -> Judgement | 
     return _judgement(Outcome.UNDETERMINED, [Reason(code="not-judged", message=message), *reasons], found)
 
 
-def _newest_unmet(asked: AttestationsRequired, found: Sightings) -> Judgement | None:
-    """The newest by proven time must meet the conditions; where any has no proven time, all must."""
+def _newest_unmet(asked: AttestationsRequired, found: Sightings, now_s: float) -> Judgement | None:
+    """The newest must meet the conditions; where the time of any is not known, all must."""
     proofs = [proof for sighting in found.seen for proof in sighting.counting]
     if not asked.conditions or not proofs or asked.at_least == 0:
         return None
-    faults = [fault for proof in _governing(proofs) if (fault := _fault(asked, proof)) is not None]
+    faults = [fault for proof in _governing(proofs, now_s) if (fault := _fault(asked, proof)) is not None]
     return _judgement(Outcome.REJECTED, [*faults, *_reasons(found)], found) if faults else None
 
 
-def _governing(proofs: list[Proof]) -> list[Proof]:
+def _governing(proofs: list[Proof], now_s: float) -> list[Proof]:
     """Those that must meet a condition: the newest (several of one time count all), or all."""
-    times = [proof.found.signed_at_s for proof in proofs]
+    times = [_made_at(proof, now_s) for proof in proofs]
     newest = max((time for time in times if time is not None), default=None)
     if any(time is None for time in times):
         return proofs
-    return [proof for proof in proofs if proof.found.signed_at_s == newest]
+    return [proof for proof, time in zip(proofs, times, strict=True) if time == newest]
 
 
 def _enough_attested(
-    asked: AttestationsRequired, found: Sightings, none: Callable[[], Reason], fresh: Callable[[Proof], bool]
+    asked: AttestationsRequired, found: Sightings, none: Callable[[], Reason], now_s: float
 ) -> Judgement:
-    """Distinct signers whose own newest attestation meets the conditions, and is no older than ``maxAge``."""
+    """Distinct signers whose own newest attestation meets the conditions, and is not too old."""
     if asked.at_least == 0:
         return Judgement(outcome=Outcome.ACCEPTED, signatures=found.records)
-    standing = _standing(asked, found)
-    edges = list(_edges(found.seen, lambda proof: id(proof) in standing and fresh(proof)))
+    standing = _standing(asked, found, now_s)
+    edges = list(_edges(found.seen, lambda proof: id(proof) in standing and _timely(asked, now_s, proof)))
     counting = [proof for sighting in found.seen for proof in sighting.counting]
     faults = [fault for proof in counting if (fault := _fault(asked, proof)) is not None]
-    old = [proof for proof in counting if not fresh(proof)]
-    shortfalls = [*([_too_old(asked, old)] if old else []), *faults]
+    old = [reason for proof in counting if (reason := _untimely(asked, now_s, proof)) is not None]
+    shortfalls = [*dict.fromkeys(old), *faults]
     judgement = _quorum(found, edges, asked.at_least, (lambda: shortfalls[0]) if shortfalls else none)
     if judgement.outcome is Outcome.ACCEPTED:
         return judgement
     return _judgement(judgement.outcome, [*shortfalls, *judgement.reasons], found)
 
 
-def _standing(asked: AttestationsRequired, found: Sightings) -> frozenset[int]:
+def _standing(asked: AttestationsRequired, found: Sightings, now_s: float) -> frozenset[int]:
     """The proofs, by identity, that meet the conditions and that their signer did not go back on later."""
     by_signer: dict[object, list[Proof]] = {}
     for sighting in found.seen:
@@ -226,23 +227,35 @@ def _standing(asked: AttestationsRequired, found: Sightings) -> frozenset[int]:
             by_signer.setdefault(proof.signer.entry, []).append(proof)
     standing = []
     for proofs in by_signer.values():
-        if all(_fault(asked, proof) is None for proof in _governing(proofs)):
+        if all(_fault(asked, proof) is None for proof in _governing(proofs, now_s)):
             standing += [proof for proof in proofs if _fault(asked, proof) is None]
     return frozenset(id(proof) for proof in standing)
 
 
-def _fresh(asked: AttestationsRequired, now_s: float, proof: Proof) -> bool:
-    """``maxAge`` is judged at the proven time; without one it is unmet."""
-    if asked.max_age_s is None:
-        return True
-    at_s = proof.found.signed_at_s
-    return at_s is not None and now_s - at_s <= asked.max_age_s
+def _made_at(proof: Proof, now_s: float) -> float | None:
+    assert isinstance(proof.found, VerifiedAttestation)  # _of_another_type lets nothing else count
+    return made_at(proof.found, now_s)
 
 
-def _too_old(asked: AttestationsRequired, old: list[Proof]) -> Reason:
-    days = (asked.max_age_s or 0) / 86_400
-    timeless = all(proof.found.signed_at_s is None for proof in old)
-    why = "its time is not proven" if timeless else f"it is older than {days:g} days"
+def _timely(asked: AttestationsRequired, now_s: float, proof: Proof) -> bool:
+    return _untimely(asked, now_s, proof) is None
+
+
+def _untimely(asked: AttestationsRequired, now_s: float, proof: Proof) -> Reason | None:
+    """Why a proof does not count for its age: it is older than ``maxAge`` or its key, or that is not known."""
+    made_at_s = _made_at(proof, now_s)
+    not_before_s = proof.signer.window.not_before_s
+    if asked.max_age_s is None and (not_before_s is None or proof.found.signed_at_s is None):
+        return None  # a key's window where no time is proven: see ReadySigner.unwanted
+    if made_at_s is None:
+        timeless = proof.found.signed_at_s is None
+        why = "its time is not proven" if timeless else "it states no time that can be read and is not in the future"
+    elif asked.max_age_s is not None and now_s - made_at_s > asked.max_age_s:
+        why = f"it is older than {asked.max_age_s / 86_400:g} days"
+    elif not_before_s is not None and made_at_s < not_before_s:
+        why = f"it is older than the notBefore of {proof.signer.name!r:.99}"
+    else:
+        return None
     return Reason(code="attestation-condition", message=f"{asked.where}: an attestation does not count, {why}")
 
 

@@ -157,7 +157,7 @@ def _whole(value: JsonValue) -> int | None:
 
 
 def _plain(value: JsonValue, limit: int) -> bytes | None:
-    """Bytes in standard base64 with its padding, as nearly all are; None leaves the rest, and faults, to ``_decode``."""
+    """Bytes in standard base64 with its padding, as nearly all are; None leaves the rest to ``_decode``."""
     if type(value) is not str:
         return None
     try:

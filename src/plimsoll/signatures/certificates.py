@@ -16,8 +16,9 @@ from cryptography import x509
 from plimsoll import limits
 from plimsoll.errors import CertificateUntrustedError, IdentityMismatchError, UnreadableKeyError
 from plimsoll.model.trust import PublicKey
+from plimsoll.signatures.certificate_paths import find_path
 from plimsoll.signatures.fulcio import read_issuer
-from plimsoll.signatures.x509 import CODE_SIGNING, Certificate, find_path, parse_pem_certificates
+from plimsoll.signatures.x509 import CODE_SIGNING, Certificate, parse_pem_certificates
 
 _HOST_CHARACTERS: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_")
 

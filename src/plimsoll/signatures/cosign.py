@@ -142,9 +142,10 @@ def _verify_by_keys(untrusted: UntrustedCosignSignature, trust: KeyTrust, signat
     logged = _verify_log(untrusted, trust.log, key, signature)
     if trust.stamped_by is None:
         return _Signed(key=key, at_s=_time(logged))
-    # 5. Or a trusted authority stamped it.
+    # 5. Or a trusted authority stamped it: the earlier of the two counts.
     stamped = annotated_times(untrusted.timestamp, signature=signature, root=trust.stamped_by)
-    return _Signed(key=key, at_s=min(stamped, default=_time(logged)))
+    proven = stamped if logged is None else (float(logged.integrated_time_s), *stamped)
+    return _Signed(key=key, at_s=min(proven, default=None))
 
 
 def _verify_by_certificate(

@@ -121,9 +121,10 @@ def _verify_by_keys(untrusted: UntrustedAttestation, envelope: UntrustedEnvelope
     logged_at_s = _verify_log(untrusted, trust.log, content, key)
     if trust.stamped_by is None:
         return _Signed(key=key, at_s=logged_at_s)
-    # 5. Or a trusted authority stamped it.
+    # 5. Or a trusted authority stamped it: the earlier of the two counts.
     stamped = annotated_times(untrusted.timestamp, signature=untrusted.envelope, root=trust.stamped_by)
-    return _Signed(key=key, at_s=min(stamped, default=logged_at_s))
+    proven = stamped if logged_at_s is None else (logged_at_s, *stamped)
+    return _Signed(key=key, at_s=min(proven, default=None))
 
 
 def _verify_by_identity(

@@ -1,7 +1,7 @@
 """What a certificate of Fulcio says: whom it is for, who vouched for them, and the claims of the token behind it.
 
 Sources: sigstore/fulcio's oid-info.md; RFC 5280 section 4.2.1.6. Nothing here is proven: whoever reads claims owes
-the certificate's path to a trusted root (``signatures.x509.find_path``).
+the certificate's path to a trusted root (``certificate_paths.find_path``).
 """
 
 from __future__ import annotations

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from plimsoll.errors import CertificateExpiredError, CertificateUntrustedError, SignatureError
+from plimsoll.signatures.certificate_paths import find_path
 from plimsoll.signatures.formats import CertifiedSigner, IdentityTrust, SctDemand
 from plimsoll.signatures.fulcio import read_claims
 from plimsoll.signatures.identities import first_match
 from plimsoll.signatures.sct import verify_sct
-from plimsoll.signatures.x509 import CODE_SIGNING, Certificate, find_path
+from plimsoll.signatures.x509 import CODE_SIGNING, Certificate
 
 
 def check_wanted(leaf: Certificate, trust: IdentityTrust) -> None:

@@ -37,7 +37,7 @@ def proposal(made: MadeSignatureOver, *, version: int) -> bytes:
     """
     if version == 1 and isinstance(made.content, UntrustedEnvelope):
         return _json(_dsse(made.content, made.by))
-    if not isinstance(made.by.key.private, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
+    if not isinstance(made.by.key.public_key.crypto, ec.EllipticCurvePublicKey | rsa.RSAPublicKey):
         raise UnsupportedError(
             "the log takes no Ed25519 signature of this kind: sign with an ECDSA or RSA key, or --tlog-upload=false"
         )
@@ -75,11 +75,11 @@ def _hashedrekord_v2(made: MadeSignatureOver) -> dict[str, object]:
 
 def key_details(by: Credential) -> str:
     """What protobuf-specs call the key and its way to sign."""
-    private = by.key.private
-    if isinstance(private, ec.EllipticCurvePrivateKey):
-        return _DETAILS[private.curve.name]
-    if isinstance(private, rsa.RSAPrivateKey):
-        return f"PKIX_RSA_PKCS1V15_{private.key_size}_SHA256"
+    key = by.key.public_key.crypto
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return _DETAILS[key.curve.name]
+    if isinstance(key, rsa.RSAPublicKey):
+        return f"PKIX_RSA_PKCS1V15_{key.key_size}_SHA256"
     return "PKIX_ED25519"
 
 

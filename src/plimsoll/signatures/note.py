@@ -84,8 +84,8 @@ def verify_checkpoint(
     """Return what ``log`` signed for; raises LogProofInvalidError if it did not.
 
     Lines by others prove nothing and are no fault; of the log's own the first one counts. A pure function of the note
-    and the log; ``check`` may remember what ``verify_by_key`` said. The caller owes: whether the log was in use when the
-    entry was made.
+    and the log; ``check`` may remember what ``verify_by_key`` said. The caller owes: whether the log was in use when
+    the entry was made.
     """
     name, hint = _expected(checkpoint.origin, log)
     for line in checkpoint.signatures:

@@ -11,8 +11,9 @@ from threading import Lock
 
 from plimsoll import limits
 from plimsoll.model.trust import HashName, PublicKey
+from plimsoll.signatures.certificate_paths import is_issued
 from plimsoll.signatures.verifying import verify_by_key
-from plimsoll.signatures.x509 import Certificate, is_issued
+from plimsoll.signatures.x509 import Certificate
 
 
 class ProvenFacts:

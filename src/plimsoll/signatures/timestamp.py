@@ -15,11 +15,12 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from plimsoll.errors import SignatureError, TimestampInvalidError, UnreadableKeyError
+from plimsoll.signatures.certificate_paths import IssuedCheck, find_path, is_issued
 from plimsoll.signatures.cms import SignerInfo, check_attributes, check_named_certificate
 from plimsoll.signatures.cms_algorithms import check_signature
 from plimsoll.signatures.timestamp_token import UntrustedTimestamp, parse_timestamp
 from plimsoll.signatures.trust_index import Authority, TrustIndex
-from plimsoll.signatures.x509 import Certificate, IssuedCheck, find_path, is_issued
+from plimsoll.signatures.x509 import Certificate
 
 TIME_STAMPING: Final = ExtendedKeyUsageOID.TIME_STAMPING.dotted_string
 

@@ -11,6 +11,7 @@ import sys
 import pytest
 
 from fakes.layouts import LayoutWriter
+from fakes.softhsm import soft_token
 from plimsoll.cli import passphrases
 from plimsoll.cli.main import main
 from plimsoll.signatures.private_keys import encrypt_private_key
@@ -108,6 +109,30 @@ def test_a_machine_without_gpg_is_told_so(capfd, tmp_path, monkeypatch):
     code, _, err = run(capfd, "standalone-sign", tmp_path / "m", "r.example/app:v1", "A" * 40, "-o", tmp_path / "s")
     assert code == 1
     assert "no gpg in PATH" in err
+
+
+@pytest.mark.parametrize("name", ["ec", "rsa", "ed"])
+@pytest.mark.parametrize("form", ["bundle", "sig"])
+def test_what_a_token_signs_verifies_by_the_token(capfd, layout, name, form):
+    token = soft_token()
+    words = ("--format", form, "--tlog-upload=false", "--sign-identity", "r.example/app:v1")
+    code, out, err = run(capfd, "sign", "--key", token.uri(f"object={name}"), *words, layout)
+    assert (code, err) == (0, "")
+    assert "signed as r.example/app:v1" in out
+    trust = ("--insecure-ignore-tlog", "--format", "jsonl", "--progress", "none")
+    code, out, _ = run(capfd, "verify", "--key", token.uri(f"object={name}", pin=False), *trust, layout)
+    assert (code, json.loads(out.splitlines()[0])["verdict"]) == (0, "accepted")
+    code, out, _ = run(capfd, "verify", "--key", token.uri("object=twin;id=%05", pin=False), *trust, layout)
+    assert (code, json.loads(out.splitlines()[0])["verdict"]) == (3, "rejected")
+
+
+def test_a_token_takes_its_pin_by_its_own_ways(capfd, layout, pair, monkeypatch):
+    monkeypatch.delenv("COSIGN_PKCS11_PIN", raising=False)
+    token = soft_token()
+    code, _, err = run(capfd, "sign", "--key", token.uri("object=ec"), "--passphrase-file", pair[2], *NAME, layout)
+    assert (code, "COSIGN_PKCS11_PIN" in err) == (1, True)
+    code, _, err = run(capfd, "sign", "--key", token.uri("object=ec", pin=False), *NAME, layout)
+    assert (code, "no PIN" in err) == (1, True)
 
 
 def test_sign_prints_what_and_where(capfd, layout, pair):

@@ -127,7 +127,8 @@ def test_what_is_imported_is_declared():
     declared = {re.match(r"[\w-]+", requirement)[0].lower() for requirement in needed}
     # multidict and yarl are the types of aiohttp's own signatures, and come with it.
     named_otherwise = {"yaml": "pyyaml", "multidict": "aiohttp", "yarl": "aiohttp", "nacl": "pynacl"}
-    named_otherwise |= {"re2": "google-re2", "cel_expr_python": "cel-expr-python"}
+    named_otherwise |= {"re2": "google-re2", "cel_expr_python": "cel-expr-python", "pkcs11": "python-pkcs11"}
+    named_otherwise |= {"botocore": "boto3"}  # it is what boto3 is made of
     imported = set()
     for path in Path(plimsoll.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

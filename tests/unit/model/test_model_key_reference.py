@@ -134,7 +134,9 @@ def test_a_token_uri_is_read_strictly(uri, says):
 
 
 def test_what_is_shown_of_a_token_uri():
-    assert shown_token_uri(f"pkcs11:token=t;pin-value={SECRET};object=k?pin-value={SECRET}") == "pkcs11:token=t;object=k"
+    assert (
+        shown_token_uri(f"pkcs11:token=t;pin-value={SECRET};object=k?pin-value={SECRET}") == "pkcs11:token=t;object=k"
+    )
 
 
 @settings(max_examples=100, deadline=None)

@@ -9,7 +9,6 @@ import sys
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from fakes.key_services import TOKEN, kms_key, serving, transit_key
 from fakes.pki import authority
@@ -232,11 +231,9 @@ def test_a_key_of_a_token(token, path, kind):
 
 
 def test_an_ed25519_key_verifies_what_the_token_signs(token):
-    import pkcs11
-
     with token.open() as session:
-        private = session.get_key(label="ed", object_class=pkcs11.ObjectClass.PRIVATE_KEY)
-        signature = private.sign(b"hello", mechanism=pkcs11.Mechanism.EDDSA)
+        private = session.get_key(label="ed", object_class=token.api.ObjectClass.PRIVATE_KEY)
+        signature = private.sign(b"hello", mechanism=token.api.Mechanism.EDDSA)
     read(token.uri("object=ed")).crypto.verify(signature, b"hello")
 
 
@@ -253,20 +250,18 @@ def test_the_module_and_the_pin_from_elsewhere(token, tmp_path):
 
 
 def test_a_certificate_on_the_token(token):
-    import pkcs11
-
     issued = authority("on the token")
     leaf = Certificate(issued.der).key
     with token.open() as session:
         stored = session.create_object(
             {
-                pkcs11.Attribute.CLASS: pkcs11.ObjectClass.CERTIFICATE,
-                pkcs11.Attribute.CERTIFICATE_TYPE: pkcs11.CertificateType.X_509,
-                pkcs11.Attribute.TOKEN: True,
-                pkcs11.Attribute.LABEL: "ec",
-                pkcs11.Attribute.ID: b"\x77",
-                pkcs11.Attribute.SUBJECT: b"",
-                pkcs11.Attribute.VALUE: issued.der,
+                token.api.Attribute.CLASS: token.api.ObjectClass.CERTIFICATE,
+                token.api.Attribute.CERTIFICATE_TYPE: token.api.CertificateType.X_509,
+                token.api.Attribute.TOKEN: True,
+                token.api.Attribute.LABEL: "ec",
+                token.api.Attribute.ID: b"\x77",
+                token.api.Attribute.SUBJECT: b"",
+                token.api.Attribute.VALUE: issued.der,
             }
         )
         try:

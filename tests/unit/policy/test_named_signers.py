@@ -27,6 +27,7 @@ from fakes.documents import (
     outcome,
     pem,
     ready,
+    scanned,
     signed,
     sigstore,
     unread,
@@ -344,7 +345,7 @@ def test_the_newest_must_meet_the_condition():
 
 def test_a_newer_one_at_another_place_is_not_missed():
     asked = document(attestation("alice", where=NONE_CRITICAL))
-    payload = statement_bytes(DIGEST, predicate_type=VULN, predicate=DIRTY)
+    payload = statement_bytes(DIGEST, predicate_type=VULN, predicate=scanned(DIRTY, at_s=LATE))
     att = Found(attachments=(sigstore().att_layer(payload, by=signer(), at_s=LATE),))
     assert outcome(asked, attested("alice", CLEAN), att=att) == "rejected"
     assert outcome(asked, attested("alice", CLEAN, at_s=LATE + 60), att=att) == "accepted"

@@ -427,7 +427,7 @@ def test_an_authority_that_had_ended(log):
 @pytest.mark.parametrize("ended", ["intermediate", "root"])
 @pytest.mark.parametrize("demanded", [True, False], ids=["log", "no log"])
 def test_every_certificate_of_the_path_is_judged_at_the_proven_time(ended, demanded):
-    # Guards x509.find_path: it asks every certificate of the path, the anchor too.
+    # Guards certificate_paths.find_path: it asks every certificate of the path, the anchor too.
     def trust_in(last_of):
         anchor = authority("its root", last=last_of("root"))
         middle = authority("its intermediate", parent=anchor, last=last_of("intermediate"))

@@ -18,8 +18,9 @@ from fakes.pki import OIDC, authority, issuers, leaf, unknown, utf8
 from plimsoll import limits
 from plimsoll.errors import CertificateUntrustedError, IdentityMismatchError, UnreadableKeyError
 from plimsoll.model.identity import CLAIM_OIDS
+from plimsoll.signatures.certificate_paths import find_path
 from plimsoll.signatures.fulcio import CertificateClaims, San, read_claims, read_issuer
-from plimsoll.signatures.x509 import CODE_SIGNING, Certificate, find_path
+from plimsoll.signatures.x509 import CODE_SIGNING, Certificate
 
 ROOT = authority("root")
 USERNAME = x509.ObjectIdentifier("1.3.6.1.4.1.57264.1.7")

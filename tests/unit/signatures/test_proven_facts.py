@@ -19,11 +19,12 @@ from plimsoll.errors import SignatureError, UntrustedKeyError
 from plimsoll.model.digest import Digest
 from plimsoll.model.identity import Exact, Identity
 from plimsoll.signatures.bundle import parse_bundle
+from plimsoll.signatures.certificate_paths import is_issued
 from plimsoll.signatures.formats import Artifact, IdentityTrust, LogByRoot, LogIgnored
 from plimsoll.signatures.proven_facts import ProvenFacts
 from plimsoll.signatures.sigstore import verify_bundle
 from plimsoll.signatures.trust_index import index_root
-from plimsoll.signatures.x509 import Certificate, is_issued
+from plimsoll.signatures.x509 import Certificate
 
 DATA = (b"an image's manifest", b"another image's manifest")
 WANTED = Identity(issuer=Exact(text=OIDC), subject=Exact(text=SUBJECT))

@@ -22,8 +22,9 @@ from fakes.signing import LOGGED_AT_S, signer
 from fakes.timestamping import octets
 from plimsoll import limits
 from plimsoll.errors import SctInvalidError, UnreadableKeyError
+from plimsoll.signatures.certificate_paths import find_path
 from plimsoll.signatures.sct import UntrustedSct, parse_scts, read_scts, verify_sct
-from plimsoll.signatures.x509 import CODE_SIGNING, find_path
+from plimsoll.signatures.x509 import CODE_SIGNING
 
 ROOT = authority("fulcio root")
 BETWEEN = authority("fulcio between", parent=ROOT)

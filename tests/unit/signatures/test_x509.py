@@ -22,7 +22,8 @@ from fakes.pki import YEAR_S, Issued, authority, bundle, extended, leaf, name, u
 from fakes.signing import LOGGED_AT_S, signer
 from plimsoll import limits
 from plimsoll.errors import CertificateExpiredError, CertificateUntrustedError, SignatureError, UnreadableKeyError
-from plimsoll.signatures.x509 import CODE_SIGNING, Certificate, find_path, parse_pem_certificates
+from plimsoll.signatures.certificate_paths import find_path
+from plimsoll.signatures.x509 import CODE_SIGNING, Certificate, parse_pem_certificates
 
 SERVER = ExtendedKeyUsageOID.SERVER_AUTH
 ROOT = authority("root")
