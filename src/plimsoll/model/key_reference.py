@@ -14,6 +14,7 @@ from plimsoll.errors import UnreadableKeyError
 from plimsoll.model.token_uri import TokenKey, parse_token_uri, shown_token_uri
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
+_USER = re.compile(r"://[^/]*@")
 _PKCS11: Final = "pkcs11:"
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _VAULT_KEY = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,253}[A-Za-z0-9_])?", re.ASCII)
@@ -89,8 +90,12 @@ def parse_key_reference(text: str) -> NamedReference:
 
 
 def shown_reference(text: str) -> str:
-    """A reference as messages name it, whether or not it can be read: without what may be a PIN, and bounded."""
-    return shown_token_uri(text) if _is_token(text) else text[: limits.KEY_REFERENCE_CHARS]
+    """A reference as messages name it, whether or not it can be read: without PIN, password and query, and bounded."""
+    if _is_token(text):
+        return shown_token_uri(text)
+    if _SCHEME.fullmatch(text) is not None:
+        text = _USER.sub("://", text.partition("?")[0])
+    return text[: limits.KEY_REFERENCE_CHARS]
 
 
 def _is_token(text: str) -> bool:

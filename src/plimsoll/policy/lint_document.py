@@ -25,6 +25,7 @@ from plimsoll.policy.requirements import (
     SignaturesRequired,
 )
 from plimsoll.policy.signers import ReadySigner, prepare_signer
+from plimsoll.policy.stated_times import states_time
 from plimsoll.signatures.trust_index import index_root
 
 
@@ -120,10 +121,29 @@ def _lint_requirement(item: Requirement) -> Iterator[Finding]:
             "an attestation whose time nothing proves is too old: with log: ignore most are",
             "leave log: ignore out, or see that attestations are timestamped",
         )
+    yield from _ages_by_key(item)
     for signer in _signers(item):
         if isinstance(signer, NamedKey) and signer.reference is not None:
             message = f"the key {shown(signer.name)} lies in a KMS or token, which is not built yet: undetermined"
             yield item.where, "key-not-supported", message, "export the public key, and give its path"
+
+
+def _ages_by_key(item: Requirement) -> Iterator[Finding]:
+    """What an old attestation could come to count for again: its proven time says only "no later than"."""
+    if not isinstance(item, AttestationsRequired) or item.at_least == 0 or states_time(item.type):
+        return
+    keys = [signer for signer in item.signers if isinstance(signer, NamedKey)]
+    if item.max_age_s is not None or item.conditions:
+        place = member(item.where, "where" if item.max_age_s is None else "maxAge")
+    else:
+        keys = [signer for signer in keys if signer.window.not_before_s is not None]
+        place = item.where
+    if keys:
+        message = (
+            f"{item.type:.200} states no time that is known here: whoever can write to the registry can have an old "
+            f"attestation by {shown(keys[0].name)} timestamped anew, and pass it for a new one"
+        )
+        yield place, "age-by-key", message, "name an identity: its certificates live for minutes; or ask a type with a time"
 
 
 def _keys(policy: PlimsollPolicy, read_key: ReadKey) -> Iterator[Finding]:

@@ -44,6 +44,8 @@ def read_token_key(reference: TokenKey, *, module: str, pin: str | None) -> Publ
             keys = set(_keys(session, reference))
     except pkcs11.PKCS11Error as error:
         raise UnreadableKeyError(f"the token refuses it: {said(error)}") from None
+    except UnicodeDecodeError:
+        raise UnreadableKeyError("a token's label, or its maker's name, is no UTF-8") from None
     if not keys:
         raise UnreadableKeyError(
             "the token shows no such public key or certificate" + ("" if pin else ", without a PIN")

@@ -278,7 +278,9 @@ SAMPLES = {
     key_reference.FileKey: lambda: [key_reference.FileKey(path="k.pub")],
     key_reference.VariableKey: lambda: [key_reference.VariableKey(name="K")],
     key_reference.VaultKey: lambda: [key_reference.VaultKey(name="release")],
-    key_reference.AwsKey: lambda: [key_reference.AwsKey(key_id="alias/a", endpoint="localhost:4566", region="eu-west-1")],
+    key_reference.AwsKey: lambda: [
+        key_reference.AwsKey(key_id="alias/a", endpoint="localhost:4566", region="eu-west-1")
+    ],
     key_reference.NamedReference: lambda: [key_reference.parse_key_reference("env://K")],
     token_uri.TokenKey: lambda: [token_uri.parse_token_uri("pkcs11:token=t;id=%01?pin-value=1&module-path=/m.so")],
     identity_token.OidcToken: lambda: [

@@ -139,6 +139,18 @@ def test_what_is_shown_of_a_token_uri():
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("https://u:24681357@h/k?token=24681357", "https://h/k"),
+        ("acme://24681357@h", "acme://h"),
+        ("a?b@c", "a?b@c"),
+    ],
+)
+def test_no_password_is_shown(text, shown):
+    assert shown_reference(text) == shown
+
+
 @settings(max_examples=100, deadline=None)
 @given(
     st.one_of(
