@@ -20,6 +20,9 @@ SOURCES: Final = {
     "_sha256": ["ext/sha256_engines.c", "ext/sha256_lanes.c", "ext/sha256_files.c"],
     "_jcs": ["ext/jcs_text.c"],
     "_reader": ["ext/json_scan.c"],
+    "_base64": [],
+    "_der": [],
+    "_protojson": [],
 }
 # No -march: wheels are portable, functions carry their own targets and are chosen at run time (ADR 0003).
 COMPILE: Final = ["-std=c11", "-O3", "-fvisibility=hidden", "-Wall", "-Wextra", "-Wno-unused-parameter"]
@@ -44,7 +47,7 @@ class MarkedBuild(build_py):
 
 
 def extensions() -> list[Extension]:
-    """The three modules, translated into build/ so that no generated C lands in ext/."""
+    """The modules, translated into build/ so that no generated C lands in ext/."""
     if WITHOUT_EXTENSIONS:
         return []
     from Cython.Build import cythonize  # noqa: PLC0415 - a build without extensions needs no Cython

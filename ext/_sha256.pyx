@@ -6,6 +6,7 @@ from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from cpython.number cimport PyNumber_Index
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy
 
 import errno
 import os
@@ -224,6 +225,37 @@ def sha256_many(buffers, /):
     finally:
         PyMem_Free(spans)
     return split_digests(digests, count)
+
+
+cdef inline void hash_one(const uint8_t *data, size_t size, uint8_t *out) noexcept nogil:
+    cdef pl_span span
+    span.data, span.len, span.position = data, size, 0
+    pl_hash_buffers(engine, &span, 1, out)
+
+
+def sha256_tree_root(bytes leaf not None, tuple siblings not None, /, *, uint64_t left):
+    """The root of the tree (RFC 6962 section 2.1) in which ``siblings``, 32 bytes each, lead up from ``leaf``.
+
+    Bit n of ``left`` says that the nth of them stands to the left. ValueError for more than 64 or one of another size.
+    """
+    cdef uint8_t[1 + 2 * PL_DIGEST] node
+    cdef uint8_t[PL_DIGEST] found
+    cdef const uint8_t *other
+    cdef bytes whole
+    if len(siblings) > 64:
+        raise ValueError(f"{len(siblings)} siblings: at most 64")
+    whole = b"\0" + leaf
+    hash_one(<const uint8_t *><const char *>whole, len(whole), found)
+    node[0] = 1
+    for sibling in siblings:
+        if type(sibling) is not bytes or len(sibling) != PL_DIGEST:
+            raise ValueError("a sibling is no hash of 32 bytes")
+        other = <const uint8_t *><const char *><bytes>sibling
+        memcpy(&node[1 + PL_DIGEST if left & 1 else 1], found, PL_DIGEST)
+        memcpy(&node[1 if left & 1 else 1 + PL_DIGEST], other, PL_DIGEST)
+        hash_one(node, sizeof(node), found)
+        left >>= 1
+    return PyBytes_FromStringAndSize(<const char *>found, PL_DIGEST)
 
 
 # The exception that ended the call waits in the thread state until sha256_files looks for it.

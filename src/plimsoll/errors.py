@@ -29,6 +29,7 @@
     │   │   └── LayerDigestMismatchError
     │   ├── MalformedManifestError
     │   └── LimitExceededError
+    ├── EffortExceededError         what lies beside an image: too dear to check (REJECTED)
     ├── SignatureError              the signer (REJECTED)
     │   ├── BadSignatureError
     │   ├── UntrustedKeyError
@@ -126,7 +127,6 @@ class TransportError(PlimsollError):
 class UnreachableError(TransportError):
     """No connection, a broken one, or a TLS failure."""
 
-    code = "unreachable"
     temporary = True
 
 
@@ -236,6 +236,12 @@ class LimitExceededError(ContentError):
     code = "limit-exceeded"
 
 
+class EffortExceededError(PlimsollError):
+    """Of one image's signatures together: whoever catches a SignatureError to try the next must not go on."""
+
+    code = "limit-exceeded"
+
+
 class SignatureError(PlimsollError):
     """A signature that proves nothing about this image."""
 
@@ -244,8 +250,6 @@ class SignatureError(PlimsollError):
 
 class BadSignatureError(SignatureError):
     """A signature in no readable form, or that does not verify."""
-
-    code = "bad-signature"
 
 
 class UntrustedKeyError(SignatureError):

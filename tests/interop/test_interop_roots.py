@@ -58,12 +58,9 @@ GOOD_ENOUGH = {
 }
 """How it was signed -> the roots under which cosign accepts it nevertheless."""
 _PROVEN = "the window of a log counts at the time that a timestamp proves; cosign has none for Rekor v2"
-_STAMP = "cosign ignores a stamp that it needs no time from; here one that is there must be good"
 STRICTER = {
     (Form(log="rekor2", stamped=True), "log ended"): _PROVEN,
     (Form(key=False, log="rekor2", stamped=True), "log ended"): _PROVEN,
-    **{(Form(log="rekor2", stamped=True), root): _STAMP for root in NO_STAMPS},
-    **{(Form(key=False, bundle=False, log="rekor1", stamped=True), root): _STAMP for root in NO_STAMPS},
 }
 """Where plimsoll says no and cosign yes, and why."""
 REGISTRY = "referrers API"

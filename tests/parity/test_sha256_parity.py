@@ -180,3 +180,32 @@ def test_an_unknown_implementation_is_refused():
     with pytest.raises(ValueError, match="portable x1"):
         _sha256.force("abacus")
     assert _sha256.implementation() == _sha256.implementations()[0]
+
+
+@given(
+    st.binary(max_size=200),
+    st.lists(st.binary(min_size=32, max_size=32), max_size=65),
+    st.integers(0, 2**64 - 1),
+)
+def test_tree_roots_are_the_same(leaf, siblings, left):
+    def root(module):
+        try:
+            return module.sha256_tree_root(leaf, tuple(siblings), left=left)
+        except ValueError as error:
+            return str(error)
+
+    assert root(_sha256) == root(_sha256_py)
+
+
+@pytest.mark.parametrize("module", [_sha256, _sha256_py])
+@pytest.mark.parametrize("sibling", [b"", b"x" * 31, b"x" * 33, "x" * 32, bytearray(32)])
+def test_a_tree_has_hashes_of_32_bytes_alone(module, sibling):
+    with pytest.raises(ValueError, match="no hash of 32 bytes"):
+        module.sha256_tree_root(b"leaf", (b"x" * 32, sibling), left=1)
+
+
+@pytest.mark.parametrize("module", [_sha256, _sha256_py])
+@pytest.mark.parametrize("left", [-1, 2**64])
+def test_a_tree_has_64_levels_at_most(module, left):
+    with pytest.raises(OverflowError):
+        module.sha256_tree_root(b"leaf", (), left=left)

@@ -41,6 +41,10 @@ class Parser(argparse.ArgumentParser):
         self._booleans.update(names)
         self.add_argument(*names, type=boolean, default=default, metavar="BOOL", help=help)
 
+    def add_pairs(self, *names: str, dest: str, help: str) -> None:  # noqa: A002  # as above
+        """An option that takes ``KEY=VALUE`` and may be given again."""
+        self.add_argument(*names, dest=dest, action="append", default=[], type=pair, metavar="KEY=VALUE", help=help)
+
     def error(self, message: str) -> NoReturn:
         """Raise UsageError instead of leaving the process."""
         raise UsageError(message)

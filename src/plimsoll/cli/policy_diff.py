@@ -11,11 +11,9 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from plimsoll.cli.arguments import Parser
-from plimsoll.cli.trust import add_trust_arguments, trust_of
+from plimsoll.cli.trust import add_offline_argument, add_trust_arguments, trust_of
 from plimsoll.cli.verify import (
-    add_access_arguments,
-    add_index_arguments,
-    add_request_arguments,
+    add_summary_arguments,
     check_image,
     configure_logging,
     open_list,
@@ -52,12 +50,8 @@ def add_arguments(parser: Parser) -> None:
     )
     parser.add_argument("--trusted-root", metavar="FILE", help="a sigstore trusted_root.json")
     parser.add_boolean("--require-signed", help="reject images for which a policy verifies no signature")
-    add_access_arguments(parser)
-    add_index_arguments(parser)
-    add_request_arguments(parser)
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="text or json (text)")
-    parser.add_boolean("--debug", help="log to stderr")
-    parser.set_defaults(layers="none")
+    add_offline_argument(parser)
+    add_summary_arguments(parser)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from typing import Final
 
@@ -43,7 +44,10 @@ def run(arguments: argparse.Namespace) -> int:
         return UNUSABLE
     read_key = _read_key if arguments.check_keys else None
     if isinstance(parsed.document, PlimsollPolicy):
-        warnings = lint_document(parsed.document, positions=parsed.positions, read_key=read_key)
+        read_reference = _read_reference if arguments.check_keys else None
+        warnings = lint_document(
+            parsed.document, positions=parsed.positions, read_key=read_key, read_reference=read_reference
+        )
     else:
         warnings = lint(parsed.document, text=text, read_key=read_key)
     if arguments.format == "json":
@@ -63,6 +67,12 @@ def _read(path: str) -> tuple[bytes, ParsedPolicy]:
 
 def _read_key(path: str) -> bytes:
     return read_key_file(path).data
+
+
+def _read_reference(reference: str) -> bytes:
+    from plimsoll.pipeline.key_references import read_key_reference  # noqa: PLC0415  # a tenth of a second
+
+    return read_key_reference(reference, environ=os.environ).data
 
 
 def _record(path: str, parsed: ParsedPolicy | None, warnings: tuple[LintWarning, ...], *, error: str | None) -> Record:

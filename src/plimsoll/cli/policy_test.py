@@ -8,13 +8,7 @@ import sys
 
 from plimsoll.cli.arguments import Parser
 from plimsoll.cli.trust import add_trust_arguments, trust_of
-from plimsoll.cli.verify import (
-    add_access_arguments,
-    add_index_arguments,
-    add_request_arguments,
-    configure_logging,
-    settings_of,
-)
+from plimsoll.cli.verify import add_summary_arguments, configure_logging, settings_of
 from plimsoll.model.comparison import CaseResult, PolicyCase
 from plimsoll.model.settings import Settings
 from plimsoll.model.trusted_root import TrustRoot
@@ -29,12 +23,7 @@ def add_arguments(parser: Parser) -> None:
     """The options of ``policy test``: the cases, and those of ``verify`` that a verdict may depend on."""
     parser.add_argument("--cases", required=True, metavar="FILE", help="images with their verdicts, in JSON or YAML")
     add_trust_arguments(parser)
-    add_access_arguments(parser)
-    add_index_arguments(parser)
-    add_request_arguments(parser)
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="text or json (text)")
-    parser.add_boolean("--debug", help="log to stderr")
-    parser.set_defaults(layers="none")
+    add_summary_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

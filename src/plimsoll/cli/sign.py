@@ -10,13 +10,19 @@ import time
 from contextlib import AsyncExitStack
 from typing import Final
 
-from plimsoll.cli.arguments import Parser, count_or_none, duration, pair
+from plimsoll.cli.arguments import Parser
 from plimsoll.cli.passphrases import add_passphrase_argument
 from plimsoll.cli.signing_services import add_service_arguments, is_keyless, notary_order
-from plimsoll.cli.verify import add_access_arguments, check_image, configure_logging, settings_of
+from plimsoll.cli.verify import (
+    add_access_arguments,
+    add_patience_arguments,
+    check_image,
+    configure_logging,
+    settings_of,
+)
 from plimsoll.errors import UsageError
 from plimsoll.model.reference import parse_reference
-from plimsoll.model.settings import DEFAULT_RETRIES, DEFAULT_TIMEOUT_S, Settings
+from plimsoll.model.settings import Settings
 from plimsoll.pipeline.notary import NotaryOrder, open_notary
 from plimsoll.pipeline.signing import (
     GpgSigner,
@@ -54,16 +60,7 @@ def add_arguments(parser: Parser) -> None:
         default="bundle",
         help="a sigstore bundle that refers to the image, or cosign's .sig tag (bundle)",
     )
-    parser.add_argument(
-        "-a",
-        "--annotations",
-        dest="annotation",
-        action="append",
-        default=[],
-        type=pair,
-        metavar="KEY=VALUE",
-        help="sign this too; again: all of them",
-    )
+    parser.add_pairs("-a", "--annotations", dest="annotation", help="sign this too; again: all of them")
     parser.add_argument("--sign-identity", metavar="REF", help="the name to sign, HOST/PATH:TAG (that of IMAGE)")
     parser.add_argument("--registries.d", dest="registries_d", metavar="DIR", help="says where the lookasides are")
     add_service_arguments(parser)
@@ -73,18 +70,9 @@ def add_arguments(parser: Parser) -> None:
 def add_writing_arguments(parser: Parser) -> None:
     """The options that say how the image is reached."""
     add_access_arguments(parser)
-    parser.add_argument(
-        "--retry-times",
-        type=count_or_none,
-        default=DEFAULT_RETRIES,
-        metavar="N",
-        help=f"tries after the first of each request ({DEFAULT_RETRIES})",
-    )
-    parser.add_argument(
-        "--timeout", type=duration, default=DEFAULT_TIMEOUT_S, metavar="DURATION", help="for each request (30s)"
-    )
+    add_patience_arguments(parser)
     parser.add_boolean("--debug", help="log to stderr")
-    parser.set_defaults(concurrency=1, layers="none", platform=None, index_policy=None, req_per_sec=None)
+    parser.set_defaults(concurrency=1, layers="none", platform=None, index_policy=None, req_per_sec=None, offline=False)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from typing import Final, get_args
 
-from plimsoll.cli.arguments import Parser, count, pair
+from plimsoll.cli.arguments import Parser, count
 from plimsoll.cli.identities import NARROWING, PAIR, add_identity_arguments, authorities_of, identity_of
 from plimsoll.config.trusted_root import read_trusted_root
 from plimsoll.errors import TrustRootError, UsageError
@@ -39,7 +39,9 @@ _POLICY: Final = {
 
 def add_trust_arguments(parser: Parser) -> None:
     """The options that say who is trusted."""
-    parser.add_argument("--policy", metavar="FILE", help="a policy.json or a plimsoll document, not the one that is found")
+    parser.add_argument(
+        "--policy", metavar="FILE", help="a policy.json or a plimsoll document, not the one that is found"
+    )
     parser.add_argument(
         "--registries.d", dest="registries_d", metavar="DIR", help="the folder that says where signatures are"
     )
@@ -60,20 +62,9 @@ def add_trust_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--signature-digest-algorithm", choices=get_args(HashName), help="what the payload was hashed with (sha256)"
     )
-    parser.add_argument(
-        "-a",
-        "--annotations",
-        dest="annotation",
-        action="append",
-        default=[],
-        type=pair,
-        metavar="KEY=VALUE",
-        help="the signature must carry this; again: all of them",
-    )
+    parser.add_pairs("-a", "--annotations", dest="annotation", help="the signature must carry this; again: all of them")
     parser.add_argument("--threshold", type=count, metavar="N", help="so many distinct keys must have signed (1)")
-    parser.add_boolean(
-        "--offline", help="no connection but to registries and their token services: none to a KMS"
-    )
+    add_offline_argument(parser)
     parser.add_argument(
         "--attestation-type",
         action="append",
@@ -84,6 +75,11 @@ def add_trust_arguments(parser: Parser) -> None:
     parser.add_boolean(
         "--cosign-compatible", help="regexps find, and an attestation counts as a signature, as in cosign"
     )
+
+
+def add_offline_argument(parser: Parser) -> None:
+    """The option that bans KMSs, in ``--key`` and in a policy."""
+    parser.add_boolean("--offline", help="no connection but to registries and their token services: none to a KMS")
 
 
 def trust_of(arguments: argparse.Namespace) -> tuple[Policy, TrustRoot | None]:

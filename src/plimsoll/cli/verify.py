@@ -90,6 +90,12 @@ def add_request_arguments(parser: Parser) -> None:
         metavar="N",
         help=f"images in flight ({DEFAULT_CONCURRENCY})",
     )
+    add_patience_arguments(parser)
+    parser.add_argument("--req-per-sec", type=rate, metavar="N", help="requests a second to each registry at most")
+
+
+def add_patience_arguments(parser: Parser) -> None:
+    """The options that say how long each request is tried."""
     parser.add_argument(
         "--retry-times",
         type=count_or_none,
@@ -100,7 +106,16 @@ def add_request_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--timeout", type=duration, default=DEFAULT_TIMEOUT_S, metavar="DURATION", help="for each request (30s)"
     )
-    parser.add_argument("--req-per-sec", type=rate, metavar="N", help="requests a second to each registry at most")
+
+
+def add_summary_arguments(parser: Parser) -> None:
+    """The options of a command that judges images as ``verify`` does, and reports on all of them at once."""
+    add_access_arguments(parser)
+    add_index_arguments(parser)
+    add_request_arguments(parser)
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="text or json (text)")
+    parser.add_boolean("--debug", help="log to stderr")
+    parser.set_defaults(layers="none")
 
 
 def add_access_arguments(parser: Parser) -> None:
@@ -218,6 +233,7 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
         credentials=_credentials(arguments.creds),
         registries_d=arguments.registries_d,
         registries_conf=arguments.registries_conf,
+        offline=arguments.offline,
     )
 
 

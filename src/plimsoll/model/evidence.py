@@ -85,9 +85,10 @@ Answer = Found | Absent | Failed
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Needs:
-    """What judge must know before it can go on."""
+    """What judge must know before it can go on; ``spent`` is what judging cost so far (``Evidence.spent``)."""
 
     places: tuple[Place, ...]
+    spent: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +96,8 @@ class Evidence:
     """One image's evidence; a place that is no key of ``answers`` was not asked, which is not the same as absent.
 
     ``digests`` are those of the manifest's own bytes by which signatures may name it, SHA-256 first.
-    ``now_s`` is the wall clock in seconds since 1970, read once an image.
+    ``now_s`` is the wall clock in seconds since 1970, read once an image. ``spent`` is what the turns of judge before
+    this one cost, in P-256 checks, and the judging of its index and its siblings: all of it together is limited.
     """
 
     image: str
@@ -104,9 +106,10 @@ class Evidence:
     digests: tuple[Digest, ...]
     now_s: float
     answers: Mapping[Place, Answer] = field(default_factory=dict)
+    spent: int = 0
 
-    def with_answers(self, answers: Mapping[Place, Answer]) -> Evidence:
-        """This evidence and ``answers``."""
+    def with_answers(self, answers: Mapping[Place, Answer], *, spent: int = 0) -> Evidence:
+        """This evidence and ``answers``; asking for them cost ``spent`` in all."""
         return Evidence(
             image=self.image,
             location=self.location,
@@ -114,4 +117,5 @@ class Evidence:
             digests=self.digests,
             now_s=self.now_s,
             answers={**self.answers, **answers},
+            spent=max(self.spent, spent),
         )

@@ -14,6 +14,7 @@ from typing import Final, Protocol, TypeAlias
 
 from plimsoll import limits
 from plimsoll.errors import UsageError
+from plimsoll.model.globs import part_matches
 
 CLAIM_OIDS: Final[Mapping[str, str]] = {
     "githubWorkflowTrigger": "1.3.6.1.4.1.57264.1.2",
@@ -93,7 +94,7 @@ class Glob:
     def matches(self, text: str) -> bool:
         """Whether the whole of ``text`` is of this form."""
         wanted, found = self.pattern.split("/"), text.split("/")
-        return len(wanted) == len(found) and all(map(_part_matches, wanted, found))
+        return len(wanted) == len(found) and all(map(part_matches, wanted, found))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,20 +178,3 @@ def _compile(pattern: str) -> _Compiled:
         reason = said.decode("utf-8", "replace") if isinstance(said, bytes) else said
         raise UsageError(f"{pattern!r:.160} is no regexp in RE2's syntax: {reason!s:.160}") from error
     return compiled
-
-
-def _part_matches(pattern: str, text: str) -> bool:
-    """One part between slashes: the earliest place for each literal piece leaves the most for those behind it."""
-    first, *pieces = pattern.split("*")
-    if not pieces:
-        return pattern == text
-    *middle, last = pieces
-    if not text.startswith(first):
-        return False
-    at = len(first)
-    for piece in middle:
-        found = text.find(piece, at + 1)
-        if found < 0:
-            return False
-        at = found + len(piece)
-    return len(text) - len(last) > at and text.endswith(last)

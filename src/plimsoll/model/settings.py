@@ -131,6 +131,7 @@ class Settings:
 
     ``platform`` says which instances of an index are meant: "all" (as None), "host" or "OS/ARCH[/VARIANT]".
     ``index_policy`` None is CHILDREN where a platform is given, else INDEX.
+    ``offline`` forbids every connection but to registries and their token services: keys of a KMS are not to be had.
     ``credentials`` belong to ``credentials_host`` only; None there means the first docker reference's host.
     """
 
@@ -146,3 +147,4 @@ class Settings:
     credentials_host: str | None = None
     registries_d: str | None = None
     registries_conf: str | None = None
+    offline: bool = False

@@ -29,6 +29,9 @@ _DER_KEY = re.compile(  # PKCS#1 (an integer comes first), or an SPKI for id-ecP
     + rb"(?:\x06\x07\x2a\x86\x48\xce\x3d\x02\x01|\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01|\x06\x03\x2b\x65\x70))",
     re.DOTALL,
 )  # fmt: skip
+_P256: Final = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d03010703420004")
+"""How an uncompressed P-256 key's SPKI begins, of which then only the coordinates are left (RFC 5480 section 2)."""
+_P256_BYTES: Final = 91
 _PEM_BEGIN: Final = b"-----BEGIN "
 # One unbounded repetition only: two that overlap take cubic time, and a log entry's key is the registry's to choose.
 _PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,64})-----([A-Za-z0-9+/=\s]*)-----END \1-----")
@@ -47,7 +50,7 @@ class PublicKey:
     fingerprint: str
 
     def __init__(self, der: bytes) -> None:
-        _fill(self, _load(der))
+        _fill(self, _load(der), der=der)
 
     @classmethod
     def of(cls, key: object) -> Self:
@@ -77,8 +80,10 @@ class PublicKey:
         return f"PublicKey({self.fingerprint})"
 
 
-def _fill(key: PublicKey, crypto: CryptoKey) -> None:
-    spki = crypto.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+def _fill(key: PublicKey, crypto: CryptoKey, *, der: bytes = b"") -> None:
+    """``der`` is what it was read from: as it is re-encoded already, if that has only one form of it."""
+    one_form = len(der) == _P256_BYTES and der.startswith(_P256)
+    spki = der if one_form else crypto.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     object.__setattr__(key, "crypto", crypto)
     object.__setattr__(key, "spki", spki)
     object.__setattr__(key, "fingerprint", f"sha256:{hashlib.sha256(spki).hexdigest()}")

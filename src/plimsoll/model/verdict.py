@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, NoReturn
 
@@ -106,11 +106,12 @@ class SignatureRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """What judge says of one manifest."""
+    """What judge says of one manifest; ``spent`` is what that cost (``Evidence.spent``)."""
 
     outcome: Outcome
     reasons: tuple[Reason, ...] = ()
     signatures: tuple[SignatureRecord, ...] = ()
+    spent: int = field(default=0, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ import sys
 from typing import TYPE_CHECKING, Final, Literal
 
 from plimsoll.errors import ReadError
-from plimsoll.native.fields import DescriptorFields, JsonValue, ManifestFields, PlatformFields
+from plimsoll.native.fields import CertificateFields, DescriptorFields, JsonValue, ManifestFields, PlatformFields
 
 
 def _choose_backend() -> Literal["cython", "python"]:
@@ -39,13 +39,17 @@ BACKEND: Final = _choose_backend()
 
 if TYPE_CHECKING or BACKEND == "cython":
     try:
+        from plimsoll.native._base64 import base64_decode
+        from plimsoll.native._der import DerReader, read_certificate
         from plimsoll.native._jcs import jcs_encode
+        from plimsoll.native._protojson import Message
         from plimsoll.native._reader import read_json, read_manifest
         from plimsoll.native._sha256 import (
             Sha256,
             implementation,
             sha256_files,
             sha256_many,
+            sha256_tree_root,
             sha256_update_many,
         )
     except ImportError as error:
@@ -54,13 +58,17 @@ if TYPE_CHECKING or BACKEND == "cython":
             f" use it uncompiled ({error})"
         ) from error
 else:
+    from plimsoll.native._base64_py import base64_decode
+    from plimsoll.native._der_py import DerReader, read_certificate
     from plimsoll.native._jcs_py import jcs_encode
+    from plimsoll.native._protojson_py import Message
     from plimsoll.native._reader_py import read_json, read_manifest
     from plimsoll.native._sha256_py import (
         Sha256,
         implementation,
         sha256_files,
         sha256_many,
+        sha256_tree_root,
         sha256_update_many,
     )
 
@@ -70,16 +78,22 @@ SHA256_IMPLEMENTATION: Final[str] = implementation()
 __all__ = [
     "BACKEND",
     "SHA256_IMPLEMENTATION",
+    "CertificateFields",
+    "DerReader",
     "DescriptorFields",
     "JsonValue",
     "ManifestFields",
+    "Message",
     "PlatformFields",
     "ReadError",
     "Sha256",
+    "base64_decode",
     "jcs_encode",
+    "read_certificate",
     "read_json",
     "read_manifest",
     "sha256_files",
     "sha256_many",
+    "sha256_tree_root",
     "sha256_update_many",
 ]

@@ -14,6 +14,7 @@ from typing_extensions import Buffer
 from plimsoll.errors import FileHashError
 
 _CHUNK_BYTES: Final = 256 * 1024
+_TREE_LEVELS: Final = 64
 
 
 class Sha256:
@@ -66,6 +67,24 @@ def sha256_update_many(pairs: Sequence[tuple[Sha256, Buffer]], /) -> None:
 def sha256_many(buffers: Sequence[Buffer], /) -> list[bytes]:
     """The digests of many buffers of any lengths."""
     return [hashlib.sha256(data).digest() for data in buffers]
+
+
+def sha256_tree_root(leaf: bytes, siblings: tuple[bytes, ...], /, *, left: int) -> bytes:
+    """The root of the tree (RFC 6962 section 2.1) in which ``siblings``, 32 bytes each, lead up from ``leaf``.
+
+    Bit n of ``left`` says that the nth of them stands to the left. ValueError for more than 64 or one of another size.
+    """
+    if len(siblings) > _TREE_LEVELS:
+        raise ValueError(f"{len(siblings)} siblings: at most {_TREE_LEVELS}")
+    if not 0 <= left < 2**_TREE_LEVELS:
+        raise OverflowError("left has more bits than there are levels")
+    node = hashlib.sha256(b"\0" + leaf).digest()
+    for sibling in siblings:
+        if type(sibling) is not bytes or len(sibling) != len(node):
+            raise ValueError("a sibling is no hash of 32 bytes")
+        node = hashlib.sha256(b"\1" + (sibling + node if left & 1 else node + sibling)).digest()
+        left >>= 1
+    return node
 
 
 def sha256_files(descriptors: Sequence[int], /) -> list[bytes]:

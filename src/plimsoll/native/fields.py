@@ -5,7 +5,7 @@ Named tuples because the compiled reader builds thousands a second. None means a
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
 
@@ -45,3 +45,23 @@ class ManifestFields(NamedTuple):
     subject: DescriptorFields | None
     annotations: dict[str, str] | None
     members: tuple[str, ...]
+
+
+class CertificateFields(NamedTuple):
+    """The parts of a certificate of the plain shape, each as it stands in the DER; times are seconds since 1970.
+
+    ``extensions`` are raw OID, whether it is critical, and value: each OID once. ``signed`` is the tbsCertificate,
+    ``precertificate`` the same without the CT timestamps, None where it has none, or nothing else.
+    """
+
+    serial: int
+    issuer: bytes
+    subject: bytes
+    not_before_s: int
+    not_after_s: int
+    spki: bytes
+    extensions: tuple[tuple[bytes, bool, bytes], ...]
+    signed: bytes
+    precertificate: bytes | None
+    hash_name: Literal["sha256", "sha384"]
+    signature: bytes

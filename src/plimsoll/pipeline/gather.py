@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from plimsoll import limits
@@ -35,6 +36,7 @@ from plimsoll.model.evidence import (
 from plimsoll.model.manifest import Manifest, parse_manifest
 from plimsoll.model.reference import is_tag
 from plimsoll.model.verdict import Reason
+from plimsoll.pipeline.evidence_budget import EvidenceBudget, EvidenceShare
 from plimsoll.transport.base import Source
 
 _UNANSWERED: Final = (TransportError, ContentError, UnsupportedError)
@@ -45,32 +47,38 @@ REFERRERS_AT_ONCE: Final = 8
 """Referrers of one image that are read at a time: with the cap on each this bounds the bytes in flight."""
 
 
-async def gather(source: Source, needs: Needs) -> Mapping[Place, Answer]:
-    """Ask every place of ``needs``; failures are answers, only cancellation passes."""
-    return {place: await _ask(source, place) for place in needs.places}
+async def gather(source: Source, needs: Needs, *, share: EvidenceShare | None = None) -> Mapping[Place, Answer]:
+    """Ask every place of ``needs``; failures are answers, only cancellation passes.
+
+    What is found is taken from ``share`` before it is read, or where its size is not known before, when it was read;
+    the caller gives it back. By default the image is the only one.
+    """
+    share = share or EvidenceShare(EvidenceBudget())
+    return {place: await _ask(source, place, share) for place in needs.places}
 
 
-async def _ask(source: Source, place: Place) -> Answer:
+async def _ask(source: Source, place: Place, share: EvidenceShare) -> Answer:
     match place:
         case TagPlace():
-            return await _ask_tag(source, place)
+            return await _ask_tag(source, place, share)
         case ReferrersPlace():
-            return await _ask_referrers(source, place)
+            return await _ask_referrers(source, place, share)
         case StorePlace():
-            return await _ask_store(source, place)
+            return await _ask_store(source, place, share)
 
 
-async def _ask_store(source: Source, place: StorePlace) -> Answer:
+async def _ask_store(source: Source, place: StorePlace, share: EvidenceShare) -> Answer:
     try:
         blobs = await source.stored_signatures(place.base, place.digest)
     except ConfigError as error:
         return Failed(reason=Reason(code="no-signature", message=str(error)))
     except _UNANSWERED as error:
         return Failed(reason=Reason.of(error))
+    await share.take(sum(map(len, blobs)))
     return Found(attachments=tuple([Attachment(descriptor=None, data=blob) for blob in blobs])) if blobs else Absent()
 
 
-async def _ask_tag(source: Source, place: TagPlace) -> Answer:
+async def _ask_tag(source: Source, place: TagPlace, share: EvidenceShare) -> Answer:
     if source.location.docker is not None and not is_tag(place.tag):
         return Absent()  # `sha512-HEX.sig` is longer than a tag may be: no registry can have it
     try:
@@ -79,13 +87,14 @@ async def _ask_tag(source: Source, place: TagPlace) -> Answer:
         return Absent()
     except _UNANSWERED as error:
         return Failed(reason=Reason.of(error))
+    await share.take(len(raw.data))
     try:
-        return await _attachments(source, place, _listed(parse_manifest(raw), place))
+        return await _attachments(source, place, _listed(parse_manifest(raw), place), share)
     except (ContentError, UnsupportedError) as error:
         return Failed(reason=Reason(code=error.code, message=f"{place.tag}: {error}"))
 
 
-async def _ask_referrers(source: Source, place: ReferrersPlace) -> Answer:
+async def _ask_referrers(source: Source, place: ReferrersPlace, share: EvidenceShare) -> Answer:
     try:
         listed = await source.referrers(place.digest)
     except _UNANSWERED as error:
@@ -98,7 +107,7 @@ async def _ask_referrers(source: Source, place: ReferrersPlace) -> Answer:
     if len(distinct) > limits.SIGNATURES_PER_PLACE:
         message = f"{len(distinct)} signatures refer to {place.digest}: at most {limits.SIGNATURES_PER_PLACE}"
         return Failed(reason=Reason(code="limit-exceeded", message=message))
-    reading = _Referrers(source=source, artifact_type=place.artifact_type)
+    reading = _Referrers(source=source, artifact_type=place.artifact_type, share=share)
     attachments = [found for found in await reading.all(tuple(distinct.values())) if found is not None]
     return Found(attachments=tuple(attachments)) if attachments else Absent()
 
@@ -106,8 +115,9 @@ async def _ask_referrers(source: Source, place: ReferrersPlace) -> Answer:
 class _Referrers:
     """Reads what refers to one image; all of it together has at most ``limits.EVIDENCE_BYTES``."""
 
-    def __init__(self, *, source: Source, artifact_type: str) -> None:
+    def __init__(self, *, source: Source, artifact_type: str, share: EvidenceShare) -> None:
         self._source = source
+        self._share = share
         self._artifact_type = artifact_type
         self._at_once = asyncio.Semaphore(REFERRERS_AT_ONCE)
         self._bytes_left = limits.EVIDENCE_BYTES
@@ -131,6 +141,7 @@ class _Referrers:
                     if layer.size > self._bytes_left:
                         raise LimitExceededError(f"it and others have more than {limits.EVIDENCE_BYTES} bytes")
                     self._bytes_left -= layer.size
+                    await self._share.take(layer.size)
                 return Attachment(descriptor=layer, data=await self._source.blob(layer, limit=limits.BUNDLE_BYTES))
             except _UNANSWERED as error:
                 reason = Reason(code=error.code, message=f"the referrer {referrer.digest}: {error}")
@@ -141,7 +152,9 @@ class _Referrers:
         if not isinstance(manifest, Manifest) or len(manifest.layers) != 1:
             return None
         layer = manifest.layers[0]
-        return layer if layer.media_type.startswith(self._artifact_type) else None
+        if not layer.media_type.startswith(self._artifact_type):
+            return None
+        return replace(layer, annotations={})  # up to 4 MiB that say nothing of what refers
 
 
 def _listed(manifest: object, place: TagPlace) -> tuple[Descriptor, ...]:
@@ -155,10 +168,11 @@ def _listed(manifest: object, place: TagPlace) -> tuple[Descriptor, ...]:
     return wanted
 
 
-async def _attachments(source: Source, place: TagPlace, layers: tuple[Descriptor, ...]) -> Found:
+async def _attachments(source: Source, place: TagPlace, layers: tuple[Descriptor, ...], share: EvidenceShare) -> Found:
     """Read what the place lists, all of it; one that cannot be had does not hide the others."""
     # By digest and size: of two layers of one digest that claim different sizes one is wrong, and only that one fails.
     distinct = {(layer.digest, layer.size): layer for layer in layers}
+    await share.take(sum(size for _, size in distinct if size <= limits.PAYLOAD_BYTES))
     if len(distinct) == 1:  # the common case needs no task
         read = {claim: await _read(source, place, layer) for claim, layer in distinct.items()}
     else:

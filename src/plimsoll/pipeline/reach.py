@@ -1,4 +1,4 @@
-"""Reach: the way to images for a run that writes: the same credentials, TLS, proxies and files as the Verifier's."""
+"""Reach: a run's way to images: its credentials, TLS, proxies and registries files, and what it opens by them."""
 
 from __future__ import annotations
 
@@ -40,12 +40,16 @@ class Reach:
             ),
         )
 
+    def own_credentials(self, reference: DockerReference) -> None:
+        """Let ``--creds`` belong to the registry of ``reference``, if they are not another's yet."""
+        self._access.own_credentials(reference.domain)
+
     def registry(self, reference: DockerReference) -> tuple[RegistrySource, RegistryDestination]:
         """An image at the very registry that is named, never at a mirror, to be read and written to.
 
         Raises BlockedError.
         """
-        self._access.own_credentials(reference.domain)
+        self.own_credentials(reference)
         return self.transports.open_registry(reference), self.transports.open_destination(reference)
 
     async def __aenter__(self) -> Self:
@@ -54,6 +58,10 @@ class Reach:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close all connections, and end the credential helpers that still run."""
         try:
             await self.transports.aclose()
         finally:

@@ -9,13 +9,17 @@ from plimsoll.config.registries_d import RegistriesD
 from plimsoll.errors import UnreadableKeyError
 from plimsoll.model.location import Location
 from plimsoll.model.reference import DockerReference
+from plimsoll.pipeline.fetched_keys import FetchedKeys
 from plimsoll.pipeline.policies import Policy
-from plimsoll.policy.prepare import Ready, prepare
+from plimsoll.policy.prepare import Ready, key_references_of, prepare
 from plimsoll.signatures.trust_index import TrustIndex
 
 
 class RequirementsAt:
-    """Selects by location and remembers what it prepared; key files are read when a list first names them."""
+    """Selects by location and remembers what it prepared; keys are read when a list first names them.
+
+    Files are read at once, what ``fetched`` reads is waited for.
+    """
 
     def __init__(
         self,
@@ -24,15 +28,17 @@ class RequirementsAt:
         trust: TrustIndex | None,
         registries_d: RegistriesD | None,
         read_key: Callable[[str], ConfigFile],
+        fetched: FetchedKeys,
     ) -> None:
         self._policy = policy
         self._trust = trust
         self._registries_d = registries_d
         self._read_key = read_key
+        self._fetched = fetched
         self._read: dict[str, ConfigFile | UnreadableKeyError] = {}
         self._prepared: dict[tuple[str, bool, str | None], Ready] = {}
 
-    def at(self, location: Location, physical: DockerReference | None) -> Ready:
+    async def at(self, location: Location, physical: DockerReference | None) -> Ready:
         """The requirements for an image at ``location``; registries.d is asked for its ``physical`` name."""
         chosen = self._policy.choose(location)
         requirements, scope = chosen.selected.requirements, chosen.selected.scope
@@ -41,9 +47,11 @@ class RequirementsAt:
         store = _store(registries_d, location, physical)
         ready = self._prepared.get((scope, attachments, store))
         if ready is None:
+            await self._fetched.fetch(key_references_of(requirements))
             ready = prepare(
                 requirements,
                 read_key=self._key,
+                read_reference=self._fetched.read,
                 trust_root=self._trust,
                 attachments=attachments,
                 store=store,

@@ -9,33 +9,32 @@ from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 from types import TracebackType
 from typing import Self
 
-from plimsoll.config.access import Access
-from plimsoll.config.auth_file import read_auth_files
 from plimsoll.config.keys import read_key_file
-from plimsoll.config.proxies import Proxies
 from plimsoll.config.registries_d import RegistriesD, read_registries_d
-from plimsoll.config.registries_files import read_registries_conf
 from plimsoll.errors import UsageError
 from plimsoll.model.reference import DockerReference, Reference
-from plimsoll.model.settings import Routes, Settings
+from plimsoll.model.settings import Settings
 from plimsoll.model.trusted_root import TrustRoot
 from plimsoll.model.verdict import Verdict
 from plimsoll.pipeline.batch import run_many
 from plimsoll.pipeline.batching import Batcher
+from plimsoll.pipeline.fetched_keys import FetchedKeys
 from plimsoll.pipeline.intake import Entry, Unread, read_entry
 from plimsoll.pipeline.judging import judge_batch
+from plimsoll.pipeline.key_references import read_key_reference
 from plimsoll.pipeline.layers import BlobHasher, hash_batch
 from plimsoll.pipeline.platforms import IndexRule
 from plimsoll.pipeline.policies import Policy
+from plimsoll.pipeline.reach import Reach
 from plimsoll.pipeline.requirements_at import RequirementsAt
 from plimsoll.pipeline.trusted_root import read_public_good_root
 from plimsoll.pipeline.verify import Bench, Watch, verify_reference
 from plimsoll.signatures.trust_index import TrustIndex, index_root
 from plimsoll.transport.base import Meter
-from plimsoll.transport.opening import Transports
 
 JUDGED_AT_ONCE = 64
 """Images a hand-over to the judging threads; more would let one list wait for too long behind another."""
@@ -53,7 +52,8 @@ class Verifier:
         self._settings = settings or Settings()
         self._bench: Bench | None = None
         self._threads: ThreadPoolExecutor | None = None
-        self._access: Access | None = None
+        self._key_threads: ThreadPoolExecutor | None = None
+        self._reach: Reach | None = None
         self.listing = Meter()
         """What ``tags`` has cost, which is no one image's."""
 
@@ -63,28 +63,21 @@ class Verifier:
         if settings.concurrency < 1:
             raise UsageError(f"a concurrency of {settings.concurrency}: at least 1")
         indexes = IndexRule.of(settings)
+        # A thread of their own, which starts when it is needed: a slow KMS keeps no image from being judged.
+        self._key_threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix="plimsoll-keys")
+        read_reference = partial(read_key_reference, environ=os.environ, offline=settings.offline)
         requirements = RequirementsAt(
-            policy=self._policy, trust=root, registries_d=self._registries_d(), read_key=read_key_file
+            policy=self._policy,
+            trust=root,
+            registries_d=self._registries_d(),
+            read_key=read_key_file,
+            fetched=FetchedKeys(read_reference, executor=self._key_threads),
         )
-        access = self._access = Access(
-            settings,
-            auth_files=read_auth_files(authfile=settings.authfile, environ=os.environ),
-            registries=read_registries_conf(settings.registries_conf, os.environ),
-            environ=os.environ,
-        )
+        reach = self._reach = Reach(settings, environ=os.environ)
         workers = _processors()
         self._threads = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="plimsoll")
         self._bench = Bench(
-            transports=Transports(
-                settings.http,
-                credentials_for=access.credentials_for,
-                tls_for=access.tls_for,
-                routes=Routes(
-                    endpoints_for=access.endpoints_for,
-                    repository_for=access.repository_for,
-                    proxy_for=Proxies(os.environ).proxy_for,
-                ),
-            ),
+            transports=reach.transports,
             ready_for=requirements.at,
             judges=Batcher(judge_batch, executor=self._threads, workers=workers, most=JUDGED_AT_ONCE),
             hasher=BlobHasher(Batcher(hash_batch, executor=self._threads, workers=workers, most=JUDGED_AT_ONCE)),
@@ -98,16 +91,15 @@ class Verifier:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        bench, self._bench = self._bench, None
-        threads, self._threads = self._threads, None
-        access, self._access = self._access, None
+        self._bench = None
+        pools = [self._threads, self._key_threads]
+        self._threads = self._key_threads = None
+        reach, self._reach = self._reach, None
         try:
-            if bench is not None:
-                await bench.transports.aclose()
-            if access is not None:
-                await access.aclose()
+            if reach is not None:
+                await reach.aclose()
         finally:
-            if threads is not None:
+            for threads in filter(None, pools):
                 threads.shutdown(wait=True, cancel_futures=True)
 
     async def verify(
@@ -134,8 +126,8 @@ class Verifier:
     def bench_for(self, reference: Reference) -> Bench:
         """What ``reference`` is verified with; ``--creds`` belong to the first registry host that is asked for here."""
         bench = self._entered()
-        if isinstance(reference, DockerReference) and self._access is not None:
-            self._access.own_credentials(reference.domain)
+        if isinstance(reference, DockerReference) and self._reach is not None:
+            self._reach.own_credentials(reference)
         return bench
 
     def verify_many(self, images: Iterable[str | Entry] | AsyncIterable[str | Entry]) -> AsyncGenerator[Verdict, None]:
@@ -149,8 +141,8 @@ class Verifier:
     async def tags(self, repository: DockerReference) -> AsyncGenerator[str, None]:
         """Every tag of a repository, page by page; raises TransportError or ContentError."""
         transports = self._entered().transports
-        if self._access is not None:
-            self._access.own_credentials(repository.domain)
+        if self._reach is not None:
+            self._reach.own_credentials(repository)
         async with aclosing(transports.open_registry(repository)) as source:
             try:
                 async for tag in source.tags():

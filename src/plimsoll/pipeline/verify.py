@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from plimsoll import limits
@@ -21,6 +21,7 @@ from plimsoll.model.reference import DockerReference, LayoutReference, Reference
 from plimsoll.model.settings import IndexPolicy, Layers
 from plimsoll.model.verdict import UNDETERMINED_CODES, Instance, Judgement, Outcome, Reason, Verdict
 from plimsoll.pipeline.batching import Batcher
+from plimsoll.pipeline.evidence_budget import EvidenceBudget, EvidenceShare
 from plimsoll.pipeline.gather import gather
 from plimsoll.pipeline.instances import combine_index, combine_instances
 from plimsoll.pipeline.judging import Case, internal_error
@@ -34,7 +35,7 @@ from plimsoll.transport.opening import Transports
 TURNS: Final = 16
 """Rounds of gather and judge; each asks new places, so more is a fault of ours."""
 
-ReadyFor = Callable[[Location, DockerReference | None], Ready]
+ReadyFor = Callable[[Location, DockerReference | None], Awaitable[Ready]]
 """Where an image lies, and its name where its bytes come from -> the requirements that apply there, keys read."""
 
 
@@ -57,6 +58,7 @@ class Bench:
     now: Callable[[], float]
     monotonic: Callable[[], float]
     watch: Watch | None = None
+    evidence: EvidenceBudget = field(default_factory=EvidenceBudget)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -71,6 +73,7 @@ class _Examination:
     judged: str | None = None
     instances: tuple[Instance, ...] | None = None
     index: Judgement | None = None
+    spent: int = 0
 
 
 async def verify_reference(
@@ -133,7 +136,7 @@ async def _examine(seen: _Examination, source: Source) -> Judgement:
     pin = seen.pin
     seen.digest = pin or raw.digest
     manifest = parse_manifest(raw)
-    seen.ready = seen.bench.ready_for(source.location, source.physical)
+    seen.ready = await seen.bench.ready_for(source.location, source.physical)
     if isinstance(manifest, Index) and seen.bench.indexes.policy is not IndexPolicy.INDEX:
         seen.judged = "instances"
         return await _judge_index(seen, source, raw, manifest)
@@ -206,18 +209,32 @@ async def _read_layers(
 
 async def _take_turns(seen: _Examination, source: Source, raw: RawManifest, pin: Digest | None) -> Judgement:
     """Judge, gather what judge needs, judge again."""
+    with seen.bench.evidence.share() as share:
+        return await _take_turns_within(share, seen, source, raw, pin)
+
+
+async def _take_turns_within(
+    share: EvidenceShare, seen: _Examination, source: Source, raw: RawManifest, pin: Digest | None
+) -> Judgement:
     assert seen.ready is not None
+    await share.take(len(raw.data))
     digests = (raw.digest,) if pin is None or pin == raw.digest else (raw.digest, pin)
     evidence = Evidence(
-        image=seen.image, location=source.location, manifest=raw, digests=digests, now_s=seen.bench.now()
+        image=seen.image,
+        location=source.location,
+        manifest=raw,
+        digests=digests,
+        now_s=seen.bench.now(),
+        spent=seen.spent,
     )
     # The first turn only says what is needed: no signature is checked before any was fetched, so no thread is woken.
     found = judge(seen.ready, evidence)
     for _ in range(TURNS):
+        seen.spent = max(seen.spent, found.spent)  # an index and its instances share one limit
         if isinstance(found, Judgement):
             if seen.bench.watch is not None:
                 seen.bench.watch(seen.ready, evidence)
             return found
-        evidence = evidence.with_answers(await gather(source, found))
+        evidence = evidence.with_answers(await gather(source, found, share=share), spent=seen.spent)
         found = await seen.bench.judges.submit((seen.ready, evidence))
     raise RuntimeError(f"judge still asks after {TURNS} turns")

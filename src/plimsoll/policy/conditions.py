@@ -46,7 +46,7 @@ class Condition:
     def check(self, statement: Statement) -> None:
         """Raise AttestationConditionError unless it is true of ``statement``, whose signature is proven elsewhere."""
         if not self.holds(statement):
-            raise self._unmet("it is false")
+            raise self.unmet("it is false")
 
     def holds(self, statement: Statement) -> bool:
         """Whether it is true or false of ``statement``; raises AttestationConditionError where it is neither."""
@@ -58,14 +58,15 @@ class Condition:
             found = self._expression.eval(data=data)
             kind, value = found.type(), found.value()
         except _FAULTS as error:
-            raise self._unmet(_first_line(error)) from error
+            raise self.unmet(_first_line(error)) from error
         if kind == cel.Type.ERROR:
-            raise self._unmet(_first_line(value))
+            raise self.unmet(_first_line(value))
         if kind != cel.Type.BOOL or not isinstance(value, bool):
-            raise self._unmet(f"it is no boolean but {kind.name()}")
+            raise self.unmet(f"it is no boolean but {kind.name()}")
         return value
 
-    def _unmet(self, why: str) -> AttestationConditionError:
+    def unmet(self, why: str) -> AttestationConditionError:
+        """The error that says that it is not met, and why."""
         return AttestationConditionError(f"the attestation does not meet the condition {self.text!r:.300}: {why}")
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, get_args
 
-from plimsoll.errors import InvalidReferenceError, PolicyError, UsageError
+from plimsoll.errors import InvalidReferenceError, PolicyError, UnreadableKeyError, UsageError
 from plimsoll.model.conversion import Effect
 from plimsoll.model.identity import Exact, TextMatch
 from plimsoll.model.reference import split_docker_reference
@@ -30,7 +30,7 @@ from plimsoll.policy.fields import shown
 from plimsoll.policy.foreign import Findings
 from plimsoll.policy.foreign_identities import read_pair
 from plimsoll.policy.foreign_rules import Signers
-from plimsoll.policy.plimsoll_signers import KEY_SERVICES
+from plimsoll.policy.plimsoll_signers import checked_reference
 from plimsoll.signatures.identities import GITHUB_WORKFLOW_CLAIMS
 from plimsoll.signatures.statement import predicate_type_of
 
@@ -195,11 +195,11 @@ def _signer(line: _Line, findings: Findings, signers: Signers, key_path: Callabl
     if key is None:
         return _identity(line, findings, signers)
     if not _is_file(key):
-        scheme = key.partition(":")[0]
-        if scheme not in KEY_SERVICES:
-            findings.add("--key", Effect.REJECTS, f"{shown(key)}: keys from there cannot be named; save it to a file")
+        try:
+            return signers.named(KeyEntry(reference=checked_reference(key), hash_name=_hash_name(line)), "key")
+        except UnreadableKeyError as error:
+            findings.add("--key", Effect.REJECTS, f"{error}; or save the public key to a file, and name that")
             return None
-        return signers.named(KeyEntry(reference=key, hash_name=_hash_name(line)), "key")
     name = re.sub(r"\.(?:pub|pem|key)$", "", key.rpartition("/")[2])
     return signers.named(KeyEntry(path=key_path(key), hash_name=_hash_name(line)), name or "key")
 

@@ -209,4 +209,7 @@ def _validation(section: Section, attestors: dict[str, _Attestor], attestations:
         message = "this validation cannot be said; known is images.containers.map(image, verifyImageSignatures(image, "
         message += "[attestors.NAME])).all(e, e > 0), and the same with verifyAttestationSignatures"
         return Refused(places=(*lost, section.find("expression", Effect.REJECTS, message)))
+    if kind is not None and any(attestors[name].annotations for name in names):
+        message = "annotations cannot be asked of an attestation"
+        return Refused(places=(section.find("expression", Effect.REJECTS, message),))
     return either([attestors[name].wanted(kind) for name in names], empty=section.place("expression"))

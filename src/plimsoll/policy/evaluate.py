@@ -6,12 +6,14 @@ taken for absent, and a failed one never for absent either.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from typing import Final, assert_never
 
 from plimsoll import limits
+from plimsoll.errors import EffortExceededError
 from plimsoll.model.evidence import Evidence, Needs
 from plimsoll.model.verdict import Judgement, Outcome, Reason, all_of, n_of
 from plimsoll.policy.identity import MatchExact, MatchRepoDigestOrExact, accepts
@@ -31,6 +33,7 @@ from plimsoll.policy.requirements import (
     SigstoreSigned,
 )
 from plimsoll.policy.search import Question, search
+from plimsoll.signatures.effort import limited
 from plimsoll.signatures.formats import Family, Verified, VerifiedAttestation, VerifiedSignature
 
 _ACCEPTED: Final = Judgement(outcome=Outcome.ACCEPTED)
@@ -39,8 +42,26 @@ _ACCEPTED: Final = Judgement(outcome=Outcome.ACCEPTED)
 def judge(ready: Ready, evidence: Evidence) -> Judgement | Needs:
     """Judge one manifest by one list of requirements: all of them must be met.
 
-    No requirement at all is a rejection. Asks for places only while no requirement is surely unmet.
+    No requirement at all is a rejection. Asks for places only while no requirement is surely unmet. Where checking the
+    signatures costs more than ``limits.SIGNATURE_CHECKS_PER_IMAGE`` over all turns the image is rejected, whatever was
+    found: what is unread might forbid it.
     """
+    return _within_limits(lambda: _judge(ready, evidence), spent=evidence.spent)
+
+
+def _within_limits(work: Callable[[], Judgement | Needs], *, spent: int) -> Judgement | Needs:
+    with limited(spent=spent) as effort:
+        try:
+            found = work()
+        except EffortExceededError as error:
+            found = _reject(error.code, str(error))
+        else:
+            if effort.exceeded:  # somebody caught the error: what was found then is not whole
+                found = _reject(EffortExceededError.code, "the image's signatures are too dear to check")
+    return replace(found, spent=effort.spent)
+
+
+def _judge(ready: Ready, evidence: Evidence) -> Judgement | Needs:
     if not ready.requirements:
         return _reject("policy-reject", "the policy asks for nothing here, and nothing accepts nothing")
     if ready.require_signed and not any(item.requirement.verifies_signatures for item in ready.requirements):
@@ -52,7 +73,7 @@ def judge(ready: Ready, evidence: Evidence) -> Judgement | Needs:
 
 def _all(items: tuple[ReadyRequirement, ...], ready: Ready, evidence: Evidence) -> Judgement | Needs:
     """Each of ``items``; asks for places only while none is surely unmet."""
-    findings = [assess(item, ready, evidence) for item in items]
+    findings = [_assess(item, ready, evidence) for item in items]
     decided = [finding for finding in findings if isinstance(finding, Judgement)]
     if not any(finding.outcome is Outcome.REJECTED for finding in decided):
         needs = [finding for finding in findings if isinstance(finding, Needs)]
@@ -63,7 +84,7 @@ def _all(items: tuple[ReadyRequirement, ...], ready: Ready, evidence: Evidence) 
 
 def _any(items: tuple[ReadyRequirement, ...], ready: Ready, evidence: Evidence) -> Judgement | Needs:
     """One of ``items``; places that a later one needs are asked for only when the earlier ones are decided."""
-    findings = [assess(item, ready, evidence) for item in items]
+    findings = [_assess(item, ready, evidence) for item in items]
     decided = [finding for finding in findings if isinstance(finding, Judgement)]
     for finding in decided:
         if finding.outcome is Outcome.ACCEPTED:
@@ -96,7 +117,11 @@ def _reject(code: str, message: str) -> Judgement:
 
 
 def assess(item: ReadyRequirement, ready: Ready, evidence: Evidence) -> Judgement | Needs:
-    """Judge one manifest by one requirement alone, whatever else its list asks for."""
+    """Judge one manifest by one requirement alone, whatever else its list asks for; in the limits of ``judge``."""
+    return _within_limits(lambda: _assess(item, ready, evidence), spent=evidence.spent)
+
+
+def _assess(item: ReadyRequirement, ready: Ready, evidence: Evidence) -> Judgement | Needs:
     match item.requirement:
         case AcceptAnything():
             return _ACCEPTED

@@ -42,6 +42,8 @@ _RUN: Final = Token(run=True)
 _PART_RUN: Final = Token(in_part=True, run=True)
 _PART_ANY: Final = Token(in_part=True)
 _VALID_GLOB: Final = re.compile(r"[a-zA-Z0-9_:/*.-]+", re.ASCII)
+_HUBS: Final = ("docker.io", "*.io")
+"""Hosts of scopes that have Docker Hub's images."""
 _STARS_MOST: Final = 3
 """Stars of one part that are each written as none and as one or more characters: eight scopes."""
 
@@ -120,13 +122,20 @@ def references_of(scope: str, *, short: bool) -> tuple[Tokens, ...]:
     """
     name = scope.removeprefix("docker://")
     host, _, path = name.partition("/")
-    names = [name]
-    if host == "docker.io":
-        paths = [path, *([path.removeprefix("library/")] if path.startswith("library/") else [])]
-        names = [f"{hub}/{found}" for hub in ("docker.io", "index.docker.io") for found in paths]
+    names = [name, *([] if ":" in host else [f"{host}:443/{path}"])]  # the same registry, and the same scope
+    if host in _HUBS:
+        paths = [path, *([path.partition("/")[2]] if may_be_official(scope) else [])]
+        names += [f"{hub}/{found}" for hub in ("docker.io", "index.docker.io") for found in paths]
         names += paths if short else []
     ends: tuple[Tokens, ...] = ((), (Token(char=":"), _RUN), (Token(char="@"), _RUN))
     return tuple([(*_scope_tokens(text), *end) for text in names for end in ends])
+
+
+def may_be_official(scope: str) -> bool:
+    """Whether a ``docker://`` scope may have images of Docker Hub's ``library/``, which other tools call without it."""
+    host, first, rest = (*scope.removeprefix("docker://").split("/", 2), "", "")[:3]
+    written = re.fullmatch(re.escape(first).replace(r"\*", ".+"), "library") is not None
+    return host in _HUBS and written and bool(rest)
 
 
 def _scope_tokens(name: str) -> Tokens:
@@ -214,7 +223,7 @@ def _hosts(name: str, *, deep: str, registries: tuple[str, ...]) -> tuple[tuple[
 
 
 def _completed_host(host: str) -> str:
-    return "docker.io" if host == "index.docker.io" else host
+    return "docker.io" if host == "index.docker.io" else host.removesuffix(":443")
 
 
 def _paths(path: str, *, deep: str) -> tuple[tuple[str, ...], str]:

@@ -32,11 +32,12 @@ from plimsoll.policy.foreign_patterns import (
     ImagePattern,
     Syntax,
     Tokens,
+    may_be_official,
     meet,
     references_of,
     scopes_of,
 )
-from plimsoll.policy.plimsoll_signers import KEY_SERVICES
+from plimsoll.policy.plimsoll_signers import checked_reference
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +86,8 @@ def read_exempt(
     why = reading.lost
     if reading.tags_only:
         why = "references by digest are not among its images, and would be here"
+    elif ":443" in text.partition("/")[0]:
+        why = "the same registry without :443 is not among its images, and would be here"
     elif reading.scopes and not (syntax is Syntax.KYVERNO and any(_renamed(scope, text) for scope in reading.scopes)):
         if reading.lost:
             findings.add(place, Effect.STRICTER, f"{shown(text)} exempts fewer: not {reading.lost}", line=line)
@@ -97,7 +100,9 @@ _HUB: Final = "Docker Hub's own images have two names there, of which it exempts
 
 
 def _renamed(scope: str, text: str) -> bool:
-    return scope.startswith("docker://docker.io/library/") and not text.startswith("docker.io/library/")
+    if text.partition("/")[0] == "index.docker.io":
+        return True
+    return may_be_official(scope) and not text.startswith("docker.io/library/")
 
 
 def _pattern(text: str, place: str, syntax: Syntax) -> ImagePattern:
@@ -154,13 +159,15 @@ class Signers:
 
 
 def read_key(text: str) -> KeyEntry | None:
-    """The key that a text in PEM, or a reference to one in a KMS, stands for; None where it is neither.
+    """The key that a text in PEM, or a reference that a document may hold, stands for; None where it is neither.
 
     A key is written anew, so that equal keys are equal entries.
     """
-    scheme = text.partition(":")[0]
-    if scheme in KEY_SERVICES and text.startswith("pkcs11:" if scheme == "pkcs11" else f"{scheme}://"):
-        return KeyEntry(reference=text)
+    if "-----BEGIN" not in text:
+        try:
+            return KeyEntry(reference=checked_reference(text))
+        except UnreadableKeyError:
+            return None
     lines = [line.strip() for line in text.strip().splitlines()]
     if text.count("-----BEGIN") != 1:
         return None

@@ -15,7 +15,7 @@ from plimsoll.policy.fields import member, shown, subscript
 from plimsoll.policy.identity import ExactReference, ExactRepository, MatchExact, MatchRepoDigestOrExact
 from plimsoll.policy.lint_scopes import lint_scopes
 from plimsoll.policy.positions import Position, Positions
-from plimsoll.policy.prepare import ReadKey, prepare
+from plimsoll.policy.prepare import prepare
 from plimsoll.policy.requirements import (
     AcceptAnything,
     KeySource,
@@ -27,6 +27,7 @@ from plimsoll.policy.requirements import (
     SignedBy,
     SigstoreSigned,
 )
+from plimsoll.policy.signers import ReadKey
 from plimsoll.signatures.openpgp import GpgTrust
 
 _NAMELESS: Final = frozenset({"dir", "oci", "oci-archive", "sif", "tarball"})

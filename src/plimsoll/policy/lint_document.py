@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import combinations
+from typing import Final
 
 from plimsoll.model.trusted_root import TrustRoot
 from plimsoll.model.verdict import Reason
 from plimsoll.policy.fields import member, shown, subscript
 from plimsoll.policy.lint import Finding, LintWarning, place_findings, policy_findings
 from plimsoll.policy.plimsoll_document import PlimsollPolicy, Rule, tie_break
+from plimsoll.policy.plimsoll_signers import is_unread
 from plimsoll.policy.positions import Positions
-from plimsoll.policy.prepare import ReadKey
 from plimsoll.policy.requirements import (
     AcceptAnything,
     AllOf,
@@ -24,22 +25,30 @@ from plimsoll.policy.requirements import (
     Requirement,
     SignaturesRequired,
 )
-from plimsoll.policy.signers import ReadySigner, prepare_signer
+from plimsoll.policy.signers import ReadKey, ReadySigner, prepare_signer, unread_reference
 from plimsoll.policy.stated_times import states_time
 from plimsoll.signatures.trust_index import index_root
 
+_FILE: Final = "give a file that holds one public key in PEM and may be read; paths count from the document's folder"
+_ELSEWHERE: Final = "run it where verify runs, with the same environment; docs/reference/keys.md says what each needs"
+
 
 def lint_document(
-    policy: PlimsollPolicy, *, positions: Positions | None = None, read_key: ReadKey | None = None
+    policy: PlimsollPolicy,
+    *,
+    positions: Positions | None = None,
+    read_key: ReadKey | None = None,
+    read_reference: ReadKey | None = None,
 ) -> tuple[LintWarning, ...]:
     """All warnings of a document, then those of the policy.json that it extends, at ``extends``.
 
-    With ``read_key`` every key is read too: then equal keys under two names are seen.
+    With ``read_key`` every key is read too: then equal keys under two names are seen. Those that are no files are left
+    out without ``read_reference``.
     """
-    return place_findings(_findings(policy, read_key), positions)
+    return place_findings(_findings(policy, read_key, read_reference), positions)
 
 
-def _findings(policy: PlimsollPolicy, read_key: ReadKey | None) -> Iterator[Finding]:
+def _findings(policy: PlimsollPolicy, read_key: ReadKey | None, read_reference: ReadKey | None) -> Iterator[Finding]:
     if all(isinstance(item, AcceptAnything) for item in policy.default):
         message = "every image that no rule matches is accepted unseen: the default verifies nothing"
         yield "default", "accept-anything", message, "write reject, and give rules to what you trust"
@@ -54,7 +63,7 @@ def _findings(policy: PlimsollPolicy, read_key: ReadKey | None) -> Iterator[Find
             if not place.startswith("default"):  # the document's own stands in for it
                 yield "extends", name, f"{policy.extended.origin}: {place}: {message}", hint
     if read_key is not None:
-        yield from _keys(policy, read_key)
+        yield from _keys(policy, read_key, read_reference)
 
 
 def _requirements(policy: PlimsollPolicy) -> Iterator[Requirement]:
@@ -80,13 +89,12 @@ def _unused(policy: PlimsollPolicy) -> Iterator[Finding]:
 
 
 def _ties(rules: tuple[Rule, ...]) -> Iterator[Finding]:
-    by_rank: dict[int, list[Rule]] = {}
+    by_rank: dict[tuple[int, int, int], list[Rule]] = {}
     for rule in rules:
-        by_rank.setdefault(rule.scope.literal, []).append(rule)
+        by_rank.setdefault(rule.scope.rank, []).append(rule)
     for equal in by_rank.values():
-        for one, other in combinations(equal, 2):
-            best, lesser = sorted((one, other), key=lambda rule: rule.scope.rank, reverse=True)
-            if best.scope.meets(lesser.scope) and best.scope.rank == lesser.scope.rank:
+        for best, lesser in combinations(equal, 2):
+            if best.scope.meets(lesser.scope):
                 why = tie_break(best.scope, lesser.scope) or ""
                 message = f"some images match {best.title} too, which applies to them: this one is {why}"
                 yield f"{lesser.where}.scope", "scope-tie", message, "make one of the two longer"
@@ -123,41 +131,47 @@ def _lint_requirement(item: Requirement) -> Iterator[Finding]:
         )
     yield from _ages_by_key(item)
     for signer in _signers(item):
-        if isinstance(signer, NamedKey) and signer.reference is not None:
-            message = f"the key {shown(signer.name)} lies in a KMS or token, which is not built yet: undetermined"
+        if isinstance(signer, NamedKey) and signer.reference is not None and is_unread(signer.reference):
+            message = f"the key {shown(signer.name)} lies where none is read from yet: undetermined"
             yield item.where, "key-not-supported", message, "export the public key, and give its path"
 
 
 def _ages_by_key(item: Requirement) -> Iterator[Finding]:
-    """What an old attestation could come to count for again: its proven time says only "no later than"."""
-    if not isinstance(item, AttestationsRequired) or item.at_least == 0 or states_time(item.type):
-        return
-    keys = [signer for signer in item.signers if isinstance(signer, NamedKey)]
-    if item.max_age_s is not None or item.conditions:
-        place = member(item.where, "where" if item.max_age_s is None else "maxAge")
-    else:
-        keys = [signer for signer in keys if signer.window.not_before_s is not None]
-        place = item.where
+    """What is old and could come to count for new: a proven time says only "no later than"."""
+    keys = [signer for signer in _signers(item) if isinstance(signer, NamedKey)]
+    since = [signer for signer in keys if signer.window.not_before_s is not None]
+    match item:
+        case SignaturesRequired(where=where):
+            old, place, keys = "a signature states no time", where, since
+        case AttestationsRequired(type=kind, where=where) if item.at_least and not states_time(kind):
+            old = f"{kind:.200} states no time that is known here"
+            place = where
+            if item.max_age_s is not None or item.conditions:
+                place = member(where, "where" if item.max_age_s is None else "maxAge")
+            else:
+                keys = since
+        case _:
+            return
     if keys:
         message = (
-            f"{item.type:.200} states no time that is known here: whoever can write to the registry can have an old "
-            f"attestation by {shown(keys[0].name)} timestamped anew, and pass it for a new one"
+            f"{old}: whoever can write to the registry can have an old one by {shown(keys[0].name)} timestamped "
+            "anew, and pass it for a new one"
         )
-        yield place, "age-by-key", message, "name an identity: its certificates live for minutes; or ask a type with a time"
+        hint = "name an identity: its certificates live for minutes; or ask for a type that states its time"
+        yield place, "age-by-key", message, hint
 
 
-def _keys(policy: PlimsollPolicy, read_key: ReadKey) -> Iterator[Finding]:
+def _keys(policy: PlimsollPolicy, read_key: ReadKey, read_reference: ReadKey | None) -> Iterator[Finding]:
     """Keys that cannot be read, and equal ones: at judgement those are one entry."""
     seen: dict[object, str] = {}
     for signer in policy.signers.values():
-        if not isinstance(signer, NamedKey) or signer.reference is not None:
+        if not isinstance(signer, NamedKey):
             continue
-        ready = _read(signer, read_key)
+        if signer.reference is not None and (read_reference is None or is_unread(signer.reference)):
+            continue
+        ready = _read(signer, read_key, read_reference)
         if isinstance(ready.failure, Reason):
-            hint = (
-                "give a file that holds one public key in PEM and may be read; paths count from the document's folder"
-            )
-            yield signer.where, "key-unusable", ready.failure.message, hint
+            yield signer.where, "key-unusable", ready.failure.message, _FILE if signer.reference is None else _ELSEWHERE
         elif ready.entry in seen:
             message = f"the same key as {shown(seen[ready.entry])}: the two count as one, so N of M may never be met"
             yield signer.where, "key-duplicate", message, "leave one of them out"
@@ -165,5 +179,11 @@ def _keys(policy: PlimsollPolicy, read_key: ReadKey) -> Iterator[Finding]:
             seen[ready.entry] = signer.name
 
 
-def _read(signer: NamedKey, read_key: ReadKey) -> ReadySigner:
-    return prepare_signer(signer, log=LogDemand.IGNORED, read_key=read_key, root=index_root(TrustRoot()))
+def _read(signer: NamedKey, read_key: ReadKey, read_reference: ReadKey | None) -> ReadySigner:
+    return prepare_signer(
+        signer,
+        log=LogDemand.IGNORED,
+        read_key=read_key,
+        read_reference=read_reference or unread_reference,
+        root=index_root(TrustRoot()),
+    )

@@ -10,8 +10,10 @@ from functools import partial
 from typing import Final
 
 from plimsoll.errors import AttestationConditionError
+from plimsoll.model.attestation import Statement
 from plimsoll.model.evidence import Evidence, Needs
 from plimsoll.model.verdict import Judgement, Outcome, Reason
+from plimsoll.policy.conditions import Condition
 from plimsoll.policy.prepare import Ready, ReadyRequirement
 from plimsoll.policy.quorum import Edge, count_entries
 from plimsoll.policy.requirements import AttestationsRequired, NamedKey, SignaturesRequired
@@ -65,12 +67,48 @@ def judge_attestations(
     )
     if isinstance(found, Needs):
         return found
+    answers = _Answers(asked)
+    none = partial(none_found, "attestation", ATTESTED, ready, evidence)
     return (
-        _too_many(asked, found)
+        _too_many(asked, found, answers)
         or _not_all_seen(asked, found)
-        or _newest_unmet(asked, found, now_s)
-        or _enough_attested(asked, found, partial(none_found, "attestation", ATTESTED, ready, evidence), now_s)
+        or _newest_unmet(asked, found, answers, now_s)
+        or _enough_attested(asked, found, answers, none, now_s)
     )
+
+
+class _Answers:
+    """What the conditions say of each proof, each asked once: an SBOM's megabytes are copied for it."""
+
+    def __init__(self, asked: AttestationsRequired) -> None:
+        self._asked = asked
+        self._known: dict[int, tuple[Proof, tuple[bool | AttestationConditionError, ...]]] = {}
+
+    def _of(self, proof: Proof) -> tuple[bool | AttestationConditionError, ...]:
+        if id(proof) not in self._known:
+            assert isinstance(proof.found, VerifiedAttestation)  # _of_another_type lets nothing else count
+            said = tuple([_ask(condition, proof.found.statement) for condition in self._asked.conditions])
+            self._known[id(proof)] = proof, said  # the proof too: while it lives its id is no other's
+        return self._known[id(proof)][1]
+
+    def fault(self, proof: Proof) -> Reason | None:
+        """Why a proof does not meet the conditions."""
+        for condition, said in zip(self._asked.conditions, self._of(proof), strict=True):
+            if said is not True:
+                error = said or condition.unmet("it is false")
+                return Reason(code=error.code, message=f"{self._asked.where}: {error}")
+        return None
+
+    def may_meet(self, proof: Proof) -> bool:
+        """Whether no condition is surely false of it."""
+        return not any(said is False for said in self._of(proof))
+
+
+def _ask(condition: Condition, statement: Statement) -> bool | AttestationConditionError:
+    try:
+        return condition.holds(statement)
+    except AttestationConditionError as error:
+        return error
 
 
 def _unlike_a_signature(asked: SignaturesRequired, found: Verified) -> Reason | None:
@@ -148,11 +186,11 @@ def _judgement(outcome: Outcome, reasons: list[Reason], found: Sightings) -> Jud
     return Judgement(outcome=outcome, reasons=tuple(dict.fromkeys(ranked)), signatures=found.records)
 
 
-def _too_many(asked: AttestationsRequired, found: Sightings) -> Judgement | None:
+def _too_many(asked: AttestationsRequired, found: Sightings, answers: _Answers) -> Judgement | None:
     """More than ``atMost``, or one that is forbidden: a condition that gives no answer does not excuse one."""
     if asked.at_most is None:
         return None
-    there = [sighting for sighting in found.seen if any(_may_meet(asked, proof) for proof in sighting.counting)]
+    there = [sighting for sighting in found.seen if any(map(answers.may_meet, sighting.counting))]
     if len(there) <= asked.at_most:
         return None
     message = f"{len(there)} attestations of type {asked.type} are there; " + (
@@ -183,12 +221,12 @@ def _not_all_seen(asked: AttestationsRequired, found: Sightings) -> Judgement | 
     return _judgement(Outcome.UNDETERMINED, [Reason(code="not-judged", message=message), *reasons], found)
 
 
-def _newest_unmet(asked: AttestationsRequired, found: Sightings, now_s: float) -> Judgement | None:
+def _newest_unmet(asked: AttestationsRequired, found: Sightings, answers: _Answers, now_s: float) -> Judgement | None:
     """The newest must meet the conditions; where the time of any is not known, all must."""
     proofs = [proof for sighting in found.seen for proof in sighting.counting]
     if not asked.conditions or not proofs or asked.at_least == 0:
         return None
-    faults = [fault for proof in _governing(proofs, now_s) if (fault := _fault(asked, proof)) is not None]
+    faults = [fault for proof in _governing(proofs, now_s) if (fault := answers.fault(proof)) is not None]
     return _judgement(Outcome.REJECTED, [*faults, *_reasons(found)], found) if faults else None
 
 
@@ -202,15 +240,15 @@ def _governing(proofs: list[Proof], now_s: float) -> list[Proof]:
 
 
 def _enough_attested(
-    asked: AttestationsRequired, found: Sightings, none: Callable[[], Reason], now_s: float
+    asked: AttestationsRequired, found: Sightings, answers: _Answers, none: Callable[[], Reason], now_s: float
 ) -> Judgement:
     """Distinct signers whose own newest attestation meets the conditions, and is not too old."""
     if asked.at_least == 0:
         return Judgement(outcome=Outcome.ACCEPTED, signatures=found.records)
-    standing = _standing(asked, found, now_s)
+    standing = _standing(found, answers, now_s)
     edges = list(_edges(found.seen, lambda proof: id(proof) in standing and _timely(asked, now_s, proof)))
     counting = [proof for sighting in found.seen for proof in sighting.counting]
-    faults = [fault for proof in counting if (fault := _fault(asked, proof)) is not None]
+    faults = [fault for proof in counting if (fault := answers.fault(proof)) is not None]
     old = [reason for proof in counting if (reason := _untimely(asked, now_s, proof)) is not None]
     shortfalls = [*dict.fromkeys(old), *faults]
     judgement = _quorum(found, edges, asked.at_least, (lambda: shortfalls[0]) if shortfalls else none)
@@ -219,7 +257,7 @@ def _enough_attested(
     return _judgement(judgement.outcome, [*shortfalls, *judgement.reasons], found)
 
 
-def _standing(asked: AttestationsRequired, found: Sightings, now_s: float) -> frozenset[int]:
+def _standing(found: Sightings, answers: _Answers, now_s: float) -> frozenset[int]:
     """The proofs, by identity, that meet the conditions and that their signer did not go back on later."""
     by_signer: dict[object, list[Proof]] = {}
     for sighting in found.seen:
@@ -227,8 +265,8 @@ def _standing(asked: AttestationsRequired, found: Sightings, now_s: float) -> fr
             by_signer.setdefault(proof.signer.entry, []).append(proof)
     standing = []
     for proofs in by_signer.values():
-        if all(_fault(asked, proof) is None for proof in _governing(proofs, now_s)):
-            standing += [proof for proof in proofs if _fault(asked, proof) is None]
+        if all(answers.fault(proof) is None for proof in _governing(proofs, now_s)):
+            standing += [proof for proof in proofs if answers.fault(proof) is None]
     return frozenset(id(proof) for proof in standing)
 
 
@@ -257,26 +295,3 @@ def _untimely(asked: AttestationsRequired, now_s: float, proof: Proof) -> Reason
     else:
         return None
     return Reason(code="attestation-condition", message=f"{asked.where}: an attestation does not count, {why}")
-
-
-def _fault(asked: AttestationsRequired, proof: Proof) -> Reason | None:
-    """Why a proof does not meet the conditions."""
-    assert isinstance(proof.found, VerifiedAttestation)  # _of_another_type lets nothing else count
-    try:
-        for condition in asked.conditions:
-            condition.check(proof.found.statement)
-    except AttestationConditionError as error:
-        return Reason(code=error.code, message=f"{asked.where}: {error}")
-    return None
-
-
-def _may_meet(asked: AttestationsRequired, proof: Proof) -> bool:
-    """Whether no condition is surely false of it."""
-    assert isinstance(proof.found, VerifiedAttestation)  # as above
-    for condition in asked.conditions:
-        try:
-            if not condition.holds(proof.found.statement):
-                return False
-        except AttestationConditionError:
-            continue
-    return True

@@ -7,8 +7,10 @@ import re
 from collections.abc import Mapping
 from typing import Final, get_args
 
-from plimsoll.errors import PolicyError, UsageError
+from plimsoll.errors import PolicyError, UnreadableKeyError, UsageError
 from plimsoll.model.identity import Exact, Glob, Identity, Regexp, TextMatch
+from plimsoll.model.key_reference import parse_key_reference, shown_reference
+from plimsoll.model.token_uri import TokenKey
 from plimsoll.model.trust import HashName
 from plimsoll.policy.fields import filled_text_at, map_at, member, object_at, shown
 from plimsoll.policy.plimsoll_fields import filled_map_at, one_of, time_at, word_at
@@ -21,15 +23,10 @@ IDENTITY_MEMBERS: Final = frozenset(
     {"issuer", "issuerPattern", "issuerRegexp", "subject", "subjectPattern", "subjectRegexp", "claims"}
 )
 CLAIM_MEMBERS: Final = frozenset({"pattern", "regexp"})
-KEY_SERVICES: Final[Mapping[str, str]] = {
-    "awskms": "aws",
-    "gcpkms": "gcp",
-    "azurekms": "azure",
-    "hashivault": "hashivault",
-    "k8s": "kubernetes",
-    "pkcs11": "pkcs11",
-}
-"""A key reference's scheme (cosign's) -> the extra that would read such keys."""
+KEY_SERVICES: Final = ("env", "pkcs11", "hashivault", "openbao", "awskms")
+"""The schemes of key references that are read (docs/reference/keys.md)."""
+UNREAD_SERVICES: Final = ("gcpkms", "azurekms", "k8s")
+"""Cosign's others: a document may name them, as one carried over does, and nothing reads them yet."""
 
 _WORKFLOW: Final = re.compile(r"[A-Za-z0-9._*-]+", re.ASCII)
 _REPOSITORY: Final = re.compile(r"[A-Za-z0-9._*-]+(?:/[A-Za-z0-9._*-]+)+", re.ASCII)
@@ -62,7 +59,10 @@ def _key(name: str, value: object, where: str, *, folder: str) -> NamedKey:
         raise PolicyError(f"{where}: notAfter lies before notBefore: the key would never be good")
     keys, reference = KeySource(where=member(where, source)), None
     if source == "uri":
-        reference = _reference(text, member(where, "uri"))
+        try:
+            reference = checked_reference(text)
+        except UnreadableKeyError as error:
+            raise PolicyError(f"{member(where, 'uri')}: {error}") from None
     elif source == "data":
         keys = KeySource(data=(_pem(text, member(where, "data")),), where=member(where, "data"))
     else:
@@ -94,19 +94,45 @@ def _pem(text: str, where: str) -> bytes:
 
 
 def _path(text: str, where: str, folder: str) -> str:
-    if text.partition(":")[0] in KEY_SERVICES or "://" in text:
-        raise PolicyError(f"{where}: {shown(text)} is no path: a key of a KMS or a token belongs into uri")
+    if text.lower().startswith("pkcs11:") or "://" in text:
+        named = shown(shown_reference(text))
+        raise PolicyError(f"{where}: {named} is no path: a key that is elsewhere belongs into uri")
     if "\0" in text:
         raise PolicyError(f"{where}: {shown(text)} is no path")
     return posixpath.join(folder, text)
 
 
-def _reference(text: str, where: str) -> str:
+def checked_reference(text: str) -> str:
+    """A key reference that a document may hold, as it is; raises UnreadableKeyError, in words without a PIN.
+
+    Stricter than ``--key``: a document names no code to load, which the environment of this machine does, and no PIN.
+    """
     scheme = text.partition(":")[0]
-    if scheme not in KEY_SERVICES or not text.startswith(f"{scheme}:" if scheme == "pkcs11" else f"{scheme}://"):
+    if not text.startswith(f"{scheme}:" if scheme == "pkcs11" else f"{scheme}://"):
+        scheme = ""
+    if scheme in UNREAD_SERVICES:
+        return text
+    if scheme not in KEY_SERVICES:
         known = ", ".join(f"{name}:" if name == "pkcs11" else f"{name}://" for name in KEY_SERVICES)
-        raise PolicyError(f"{where}: {shown(text)} is no key reference; known: {known}")
+        raise UnreadableKeyError(f"{shown(shown_reference(text))} is no key reference; known: {known}")
+    named = parse_key_reference(text)
+    if isinstance(named.key, TokenKey):
+        if named.key.module_path is not None:
+            raise UnreadableKeyError(
+                f"{shown(named.shown)}: a module is code, and a document loads none: leave module-path out, and set "
+                "COSIGN_PKCS11_MODULE_PATH where plimsoll runs"
+            )
+        if named.key.pin_value is not None:
+            raise UnreadableKeyError(
+                f"{shown(named.shown)}: whoever reads the document would read the PIN: write pin-source, or set "
+                "COSIGN_PKCS11_PIN where plimsoll runs"
+            )
     return text
+
+
+def is_unread(reference: str) -> bool:
+    """Whether nothing reads keys from there yet."""
+    return reference.partition(":")[0] in UNREAD_SERVICES
 
 
 def _identity(value: object, where: str) -> Identity:

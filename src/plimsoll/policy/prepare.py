@@ -6,7 +6,7 @@ remembered as a Reason and makes undetermined only what really needs it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
@@ -15,6 +15,7 @@ from plimsoll.errors import UnreadableKeyError
 from plimsoll.model.trust import PublicKey, parse_pem_key
 from plimsoll.model.trusted_root import TrustRoot
 from plimsoll.model.verdict import Reason
+from plimsoll.policy.plimsoll_signers import is_unread
 from plimsoll.policy.requirements import (
     AcceptAnything,
     AdHoc,
@@ -25,6 +26,7 @@ from plimsoll.policy.requirements import (
     KeySource,
     KeyType,
     LogDemand,
+    NamedKey,
     PkiTrust,
     Reject,
     Requirement,
@@ -33,7 +35,7 @@ from plimsoll.policy.requirements import (
     SignedBy,
     SigstoreSigned,
 )
-from plimsoll.policy.signers import ReadySigner, prepare_signer
+from plimsoll.policy.signers import ReadKey, ReadySigner, prepare_signer, unread_reference
 from plimsoll.signatures.certificates import FulcioCertificates, PkiCertificates
 from plimsoll.signatures.formats import (
     IdentityTrust,
@@ -49,8 +51,6 @@ from plimsoll.signatures.openpgp import GpgTrust
 from plimsoll.signatures.trust_index import TrustIndex, index_root
 from plimsoll.signatures.x509 import Certificate, parse_pem_certificates
 
-ReadKey = Callable[[str], bytes]
-"""A path -> the file's bytes; raises UnreadableKeyError naming the file."""
 _Material = TypeVar("_Material", PublicKey, Certificate)
 
 
@@ -84,6 +84,12 @@ class Ready:
     formats: tuple[SignatureFormat[object], ...] = FORMATS
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Readers:
+    read_key: ReadKey
+    read_reference: ReadKey
+
+
 def prepare(
     requirements: tuple[Requirement, ...],
     *,
@@ -93,10 +99,15 @@ def prepare(
     store: str | None = None,
     scope: str = "",
     require_signed: bool = False,
+    read_reference: ReadKey = unread_reference,
 ) -> Ready:
-    """Read the keys that ``requirements`` name; never raises for a key, the failure is part of the result."""
+    """Read the keys that ``requirements`` name; never raises for a key, the failure is part of the result.
+
+    ``read_reference`` is asked for the keys of a plimsoll document that are no files (``key_references_of``).
+    """
+    readers = _Readers(read_key=read_key, read_reference=read_reference)
     return Ready(
-        requirements=tuple([_prepared(item, read_key=read_key, trust_root=trust_root) for item in requirements]),
+        requirements=tuple([_prepared(item, readers=readers, trust_root=trust_root) for item in requirements]),
         attachments=attachments,
         store=store,
         scope=scope,
@@ -104,17 +115,36 @@ def prepare(
     )
 
 
-def _prepared(item: Requirement, *, read_key: ReadKey, trust_root: TrustIndex | None) -> ReadyRequirement:
+def key_references_of(requirements: Iterable[Requirement]) -> Iterator[str]:
+    """The references that ``prepare`` would read: somebody may want to have them before."""
+    for item in requirements:
+        match item:
+            case AllOf(parts=parts) | AnyOf(parts=parts):
+                yield from key_references_of(parts)
+            case SignaturesRequired(signers=signers) | AttestationsRequired(signers=signers):
+                named = (signer.reference for signer in signers if isinstance(signer, NamedKey))
+                yield from (reference for reference in named if reference is not None and not is_unread(reference))
+            case _:
+                pass
+
+
+def _prepared(item: Requirement, *, readers: _Readers, trust_root: TrustIndex | None) -> ReadyRequirement:
     match item:
         case SignaturesRequired(signers=signers, log=log) | AttestationsRequired(signers=signers, log=log):
             root = trust_root or index_root(TrustRoot())
-            entries = [prepare_signer(signer, log=log, read_key=read_key, root=root) for signer in signers]
+            entries = [
+                prepare_signer(
+                    signer, log=log, read_key=readers.read_key, read_reference=readers.read_reference, root=root
+                )
+                for signer in signers
+            ]
             return ReadyRequirement(requirement=item, signers=tuple(entries))
         case AllOf(parts=parts) | AnyOf(parts=parts):
-            prepared = [_prepared(part, read_key=read_key, trust_root=trust_root) for part in parts]
+            prepared = [_prepared(part, readers=readers, trust_root=trust_root) for part in parts]
             return ReadyRequirement(requirement=item, parts=tuple(prepared))
         case _:
-            return ReadyRequirement(requirement=item, trust=_trust(item, read_key=read_key, trust_root=trust_root))
+            trust = _trust(item, read_key=readers.read_key, trust_root=trust_root)
+            return ReadyRequirement(requirement=item, trust=trust)
 
 
 def _trust(

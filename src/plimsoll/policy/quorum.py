@@ -39,9 +39,15 @@ class Count:
 
 def count_entries(edges: Iterable[Edge], *, enough: int) -> Count:
     """How many entries are met at once, counted no further than ``enough``."""
+    listed = tuple(edges)
+    keys: dict[Hashable, set[Hashable]] = {}
+    for edge in listed:
+        keys.setdefault(edge.signature, set()).add(edge.key)
     by_entry: dict[Hashable, dict[frozenset[tuple[str, Hashable]], None]] = {}
-    for edge in edges:
-        by_entry.setdefault(edge.entry, {})[edge.taken] = None
+    for edge in listed:
+        # Who shares a signature that one key alone made shares the key: so a thousand copies of it are one choice.
+        spare = {("signature", edge.signature)} if len(keys[edge.signature]) == 1 else set()
+        by_entry.setdefault(edge.entry, {})[edge.taken - spare] = None
     # Entries with few choices first: what they need is taken from those that have more.
     choices = sorted((tuple(found) for found in by_entry.values()), key=len)
     search = _Search(choices, enough=min(enough, len(choices)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Final, TypeAlias, get_args
+from typing import ClassVar, Final, TypeAlias, get_args
 
 from plimsoll.errors import UsageError
 from plimsoll.model.identity import Identity
@@ -42,11 +42,8 @@ class AcceptAnything:
     """``insecureAcceptAnything``: satisfied by any image, so no signature is fetched for it."""
 
     where: str = field(default="", compare=False)
-
-    @property
-    def verifies_signatures(self) -> bool:
-        """False: ``--require-signed`` refuses an image of which nothing more is asked."""
-        return False
+    verifies_signatures: ClassVar[bool] = False
+    """``--require-signed`` refuses an image of which nothing more is asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,11 +51,8 @@ class Reject:
     """``reject``: satisfied by no image."""
 
     where: str = field(default="", compare=False)
-
-    @property
-    def verifies_signatures(self) -> bool:
-        """False: it looks at nothing."""
-        return False
+    verifies_signatures: ClassVar[bool] = False
+    """It looks at nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +63,7 @@ class SignedBy:
     keys: KeySource
     identity: SignedIdentity
     where: str = field(default="", compare=False)
-
-    @property
-    def verifies_signatures(self) -> bool:
-        """True."""
-        return True
+    verifies_signatures: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,11 +98,7 @@ class SigstoreSigned:
     rekor_keys: KeySource | None
     identity: SignedIdentity
     where: str = field(default="", compare=False)
-
-    @property
-    def verifies_signatures(self) -> bool:
-        """True."""
-        return True
+    verifies_signatures: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,11 +107,8 @@ class SignedBaseLayer:
 
     base_layer_identity: SignedIdentity
     where: str = field(default="", compare=False)
-
-    @property
-    def verifies_signatures(self) -> bool:
-        """False: nobody implements it, so it verifies nothing."""
-        return False
+    verifies_signatures: ClassVar[bool] = False
+    """Nobody implements it, so it verifies nothing."""
 
 
 class LogDemand(Enum):
@@ -163,6 +146,7 @@ class AdHoc:
     attestation_type: str | None = None
     counts_as: CountsAs = CountsAs.SIGNATURE
     authorities: tuple[CertificateAuthority, ...] = ()
+    verifies_signatures: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not self.keys and not self.identities:
@@ -180,11 +164,6 @@ class AdHoc:
     def where(self) -> str:
         """What a message calls this requirement."""
         return "--key" if self.keys else "--certificate-identity"
-
-    @property
-    def verifies_signatures(self) -> bool:
-        """True."""
-        return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,11 +219,7 @@ class SignaturesRequired:
     log: LogDemand = LogDemand.REQUIRED
     annotations: tuple[tuple[str, str], ...] = ()
     where: str = field(default="", compare=False)
-
-    @property
-    def verifies_signatures(self) -> bool:
-        """True."""
-        return True
+    verifies_signatures: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

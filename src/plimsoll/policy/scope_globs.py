@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from plimsoll.errors import PolicyError
+from plimsoll.model.globs import part_matches
 from plimsoll.model.location import Location
 from plimsoll.model.reference import SKOPEO_TRANSPORTS
 from plimsoll.policy.fields import shown
@@ -50,7 +51,7 @@ class Scope:
         parts = _name_of(location)
         if len(parts) < len(self.parts) + self.deep or (not self.deep and len(parts) != len(self.parts)):
             return False
-        return all(_part_matches(wanted, found) for wanted, found in zip(self.parts, parts, strict=False))
+        return all(part_matches(wanted, found) for wanted, found in zip(self.parts, parts, strict=False))
 
     def meets(self, other: Scope) -> bool:
         """Whether some name is matched by both."""
@@ -81,6 +82,8 @@ def parse_scope(text: str, *, where: str, folder: str) -> Scope:
         if not rest.startswith("//"):
             raise PolicyError(f"{where}: {shown(text)} is no scope: write docker://{rest}")
         return _scope(transport, _docker_parts(rest[2:], text, where), text, where)
+    if transport == "docker-archive" and rest != f"/{_DEEP}":
+        raise PolicyError(f"{where}: {shown(text)}: such archives are not told apart by path: write docker-archive:/**")
     path = rest if rest.startswith("/") else f"{folder.rstrip('/')}/{rest.removeprefix('./')}"
     parts = path[1:].split("/")
     if not rest or {"", ".", ".."} & set(parts):
@@ -110,39 +113,34 @@ def _docker_parts(name: str, text: str, where: str) -> list[str]:
     if not parts:
         raise PolicyError(f"{where}: {shown(text)} names a registry and no image: write docker://{host}/**")
     for part in parts:
-        if _NAME.fullmatch(part) is None:
+        if _NAME.fullmatch(part) is None or part in (".", ".."):
             raise PolicyError(
                 f"{where}: {shown(text)}: {shown(part)} is no part of a name: lower case, without tag and digest"
             )
-    return [host, *parts]
+    return [_host_of(host), *parts]
 
 
 def _name_of(location: Location) -> tuple[str, ...]:
-    """The parts of the normalised name. DNS knows no case, so no case of a host leads past its rule."""
-    if location.docker is None:
+    """The parts of the normalised name, or of the path; an archive of docker save has neither."""
+    if location.transport != "docker" or location.docker is None:
         return tuple(location.identity.removeprefix("/").split("/"))
-    return (location.docker.domain.lower(), *location.docker.path.split("/"))
+    return (_host_of(location.docker.domain), *location.docker.path.split("/"))
 
 
-def _part_matches(pattern: str, text: str) -> bool:
-    """One part: the earliest place for each literal piece leaves the most for those behind it."""
-    first, *pieces = pattern.split("*")
-    if not pieces:
-        return pattern == text
-    *middle, last = pieces
-    if not text.startswith(first):
-        return False
-    at = len(first)
-    for piece in middle:
-        found = text.find(piece, at + 1)
-        if found < 0:
-            return False
-        at = found + len(piece)
-    return len(text) - len(last) > at and text.endswith(last)
+def _host_of(domain: str) -> str:
+    """A registry's name in one spelling, so that no other leads past its rule.
+
+    DNS knows no case, zeros before a port mean nothing, and HTTPS needs no ``:443``.
+    """
+    name, colon, digits = domain.lower().partition(":")
+    port = digits.lstrip("0") or "0"
+    return name if not colon or port == "443" else f"{name}:{port}"
 
 
 def _parts_meet(one: str, other: str) -> bool:
     """Whether a text exists that both patterns match: a walk over the pairs of places in them."""
+    if "*" not in one and "*" not in other:
+        return one == other
     waiting, seen = [(0, 0)], set()
     while waiting:
         at = waiting.pop()

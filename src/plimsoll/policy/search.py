@@ -13,6 +13,7 @@ from plimsoll.errors import ContentError, SignatureError
 from plimsoll.model.evidence import Absent, Attachment, Evidence, Failed, Found, Needs, Place, StorePlace
 from plimsoll.model.verdict import Judgement, Outcome, Reason, SignatureRecord
 from plimsoll.policy.prepare import Ready
+from plimsoll.policy.quorum import Count, Edge, count_entries
 from plimsoll.signatures.formats import Artifact, Family, SignatureFormat, Trust, Verified, VerifiedAttestation
 
 Claims = Callable[[Verified], Reason | None]
@@ -39,13 +40,20 @@ class Tally:
 
     records: list[SignatureRecord]
     failures: list[Reason]
-    signers: set[str]
+    edges: list[Edge]
     undecided: int = 0
+
+    def signers(self, *, enough: int) -> Count:
+        """How many of the trusted keys or identities signed, each counted once and by a signer of its own."""
+        if enough == 1:
+            met = min(1, len(self.edges))
+            return Count(least=met, most=met)
+        return count_entries(self.edges, enough=enough)
 
 
 def search(question: Question, ready: Ready, evidence: Evidence) -> Judgement | Needs:
-    """Search place by place; stop between places when enough distinct keys signed, never inside one."""
-    tally = Tally(records=[], failures=[], signers=set())
+    """Search place by place; stop between places when enough distinct signers signed, never inside one."""
+    tally = Tally(records=[], failures=[], edges=[])
     for place, signature_format in places_of(question.families, ready, evidence):
         answer = evidence.answers.get(place)
         match answer:
@@ -57,7 +65,7 @@ def search(question: Question, ready: Ready, evidence: Evidence) -> Judgement | 
                 tally.failures.append(reason)
             case Found(attachments=attachments):
                 _try_all(attachments, signature_format, question, evidence, tally)
-        if len(tally.signers) >= question.threshold:
+        if tally.signers(enough=question.threshold).least >= question.threshold:
             return Judgement(outcome=Outcome.ACCEPTED, signatures=tuple(tally.records))
     return _unmet(question, tally, ready, evidence)
 
@@ -121,7 +129,20 @@ def _try(
     except (SignatureError, ContentError) as error:
         _note(tally, SignatureRecord(format=name, verified=False, reason=Reason.of(error)))
         return
-    _note(tally, record_of(found, question.claims(found)))
+    unwanted = question.claims(found)
+    if unwanted is None:
+        tally.edges += _edges(found, number=len(tally.records))
+    _note(tally, record_of(found, unwanted))
+
+
+def _edges(found: Verified, *, number: int) -> Iterator[Edge]:
+    """Which of the trusted keys, or identities, this signature may count for."""
+    certified = found.certified
+    if certified is None:
+        yield Edge(entry=found.key, signature=number, key=found.key)
+        return
+    for identity in certified.matched:
+        yield Edge(entry=identity, signature=number, key=found.key, pair=(certified.issuer, certified.subject))
 
 
 def record_of(found: Verified, unwanted: Reason | None) -> SignatureRecord:
@@ -141,24 +162,23 @@ def record_of(found: Verified, unwanted: Reason | None) -> SignatureRecord:
 
 def _note(tally: Tally, record: SignatureRecord) -> None:
     tally.records.append(record)
-    if record.verified and record.signer is not None:
-        tally.signers.add(record.signer)
-    elif record.reason is not None and record.reason.outcome is Outcome.UNDETERMINED:
+    if record.reason is not None and record.reason.outcome is Outcome.UNDETERMINED:
         tally.undecided += 1
 
 
 def _unmet(question: Question, tally: Tally, ready: Ready, evidence: Evidence) -> Judgement:
     reasons = [record.reason for record in tally.records if record.reason is not None] + tally.failures
     unknown = any(reason.outcome is Outcome.UNDETERMINED for reason in tally.failures)
-    undecided = unknown or len(tally.signers) + tally.undecided >= question.threshold
+    met = tally.signers(enough=question.threshold)
+    undecided = unknown or met.most + tally.undecided >= question.threshold
     outcome = Outcome.UNDETERMINED if undecided else Outcome.REJECTED
     explained = any(reason.outcome is outcome for reason in reasons)
-    if tally.signers or (reasons and not explained):
+    if met.least or (reasons and not explained):
         reasons.insert(
             0,
             Reason(
                 code="threshold-not-met",
-                message=f"signed by {len(tally.signers)} of the trusted keys, {question.threshold} are required",
+                message=f"signed by {met.least} of the trusted keys, {question.threshold} are required",
             ),
         )
     elif not reasons:

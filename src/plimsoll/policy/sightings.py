@@ -34,7 +34,7 @@ class Sighting:
     """One signature or attestation.
 
     ``faults`` are of the signers that did not make it, or of itself. ``open_to`` are the signers that may have made it:
-    their key could not be read, or its bytes not be had; ``unread`` says that the latter is so.
+    their key could not be read, or its bytes not be had; ``unread`` says that it could not be had or read.
     """
 
     number: int
@@ -149,7 +149,7 @@ class _Eyes:
         try:
             untrusted = signature_format.parse(attachment)
         except (SignatureError, ContentError) as error:
-            return Sighting(number=number, format=name, faults=(Reason.of(error),))
+            return Sighting(number=number, format=name, faults=(Reason.of(error),), unread=True)
         if untrusted is None:
             return None  # of another format: neither for nor against
         proofs, faults = [], []

@@ -15,9 +15,10 @@ from plimsoll.errors import (
     UnreadableKeyError,
 )
 from plimsoll.model.identity import Identity
+from plimsoll.model.key_reference import shown_reference
 from plimsoll.model.trust import PublicKey, parse_pem_key
 from plimsoll.model.verdict import Reason
-from plimsoll.policy.plimsoll_signers import KEY_SERVICES
+from plimsoll.policy.plimsoll_signers import is_unread
 from plimsoll.policy.requirements import ALWAYS, LogDemand, NamedKey, NamedSigner, Window
 from plimsoll.signatures.formats import (
     Artifact,
@@ -32,6 +33,8 @@ from plimsoll.signatures.formats import (
 from plimsoll.signatures.trust_index import TrustIndex
 
 _Untrusted = TypeVar("_Untrusted")
+ReadKey = Callable[[str], bytes]
+"""A path, or a key reference -> what is there; raises UnreadableKeyError naming it, without PINs."""
 
 _UNPROVEN: Final = (LogProofMissingError, LogProofInvalidError, TimestampMissingError, TimestampInvalidError)
 """What a signature may lack where no log is asked for."""
@@ -98,14 +101,17 @@ class ReadySigner:
 
 
 def prepare_signer(
-    signer: NamedSigner, *, log: LogDemand, read_key: Callable[[str], bytes], root: TrustIndex
+    signer: NamedSigner, *, log: LogDemand, read_key: ReadKey, read_reference: ReadKey, root: TrustIndex
 ) -> ReadySigner:
-    """Read the key of ``signer``, if it is one; a failure becomes part of the result."""
+    """Read the key of ``signer``, if it is one; a failure becomes part of the result.
+
+    Two readers, so that a path that looks like a reference stays a path.
+    """
     if not isinstance(signer, NamedKey):
         return ReadySigner(
             name=signer.name, entry=signer.identity, trusts=_identity_trusts(signer.identity, root), log=log
         )
-    key = _read(signer, read_key)
+    key = _read(signer, read_key) if signer.reference is None else _fetched(signer, signer.reference, read_reference)
     if isinstance(key, Reason):
         return ReadySigner(name=signer.name, entry=signer.name, trusts=(), log=log, window=signer.window, failure=key)
     return ReadySigner(
@@ -126,12 +132,27 @@ def _identity_trusts(identity: Identity, root: TrustIndex) -> tuple[Trust, ...]:
     return logged, IdentityTrust(identities=(identity,), root=root, log=LogIgnored())
 
 
-def _read(signer: NamedKey, read_key: Callable[[str], bytes]) -> PublicKey | Reason:
-    if signer.reference is not None:
-        scheme = signer.reference.partition(":")[0]
-        extra = KEY_SERVICES.get(scheme, scheme)
-        message = f"{signer.where}: keys of {scheme} need the extra plimsoll[{extra}], which is not built yet"
+def unread_reference(reference: str) -> bytes:
+    """The reader of those who read no references: raises UnreadableKeyError, always."""
+    raise UnreadableKeyError(f"the key {shown_reference(reference)!r}: keys are read from files only here")
+
+
+def _fetched(signer: NamedKey, reference: str, read_reference: ReadKey) -> PublicKey | Reason:
+    named = f"the key {shown_reference(reference)!r}"
+    if is_unread(reference):
+        message = f"{signer.where}: {named}: keys from there are not read yet: save it to a file, and give its path"
         return Reason(code="unsupported", message=message)
+    try:
+        data = read_reference(reference)
+    except UnreadableKeyError as error:
+        return Reason(code=error.code, message=f"{signer.where}: {error}")
+    try:
+        return parse_pem_key(data)
+    except UnreadableKeyError as error:
+        return Reason(code=error.code, message=f"{signer.where}: {named}: {error}")
+
+
+def _read(signer: NamedKey, read_key: ReadKey) -> PublicKey | Reason:
     name = f"the key {signer.name!r:.99}"
     try:
         for path in signer.source.paths:

@@ -7,21 +7,25 @@ stricter: an issuer always says that it is an authority, and its name constraint
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from plimsoll import limits
 from plimsoll.errors import BadSignatureError, CertificateExpiredError, CertificateUntrustedError
 from plimsoll.signatures.der import CONSTRUCTED_0, INTEGER, SEQUENCE, read_der
+from plimsoll.signatures.effort import spend_check
 from plimsoll.signatures.name_constraints import constraint_fault
 from plimsoll.signatures.x509 import Certificate
 
 _HASHES: Final = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
 """No MD5 and no SHA-1: others can make a certificate with the same hash."""
+_ECDSA: Final = {"sha256": ec.ECDSA(Prehashed(hashes.SHA256())), "sha384": ec.ECDSA(Prehashed(hashes.SHA384()))}
 
 
 class IssuedCheck(Protocol):
@@ -35,12 +39,21 @@ def is_issued(child: Certificate, *, by: Certificate) -> bool:
     """Whether ``by`` signed ``child``, with an algorithm that nobody can forge."""
     if child.issuer != by.subject or by.key is None:
         return False
+    spend_check(by.key.crypto)
+    issuing = by.key.crypto
     try:
+        if child.fields is not None:  # of the plain shape, by ECDSA with SHA-256 or SHA-384
+            fields = child.fields
+            if not isinstance(issuing, ec.EllipticCurvePublicKey):
+                return False
+            hashed = hashlib.new(fields.hash_name, fields.signed).digest()
+            issuing.verify(fields.signature, hashed, _ECDSA[fields.hash_name])
+            return True
         algorithm = child.crypto.signature_hash_algorithm
         if not (algorithm is None or isinstance(algorithm, _HASHES)):  # None: Ed25519 signs the message itself
             return False
-        if isinstance(by.key.crypto, ec.EllipticCurvePublicKey):
-            _check_curve(child, by.key.crypto)
+        if isinstance(issuing, ec.EllipticCurvePublicKey):
+            _check_curve(child, issuing)
         else:
             child.crypto.verify_directly_issued_by(by.crypto)
     except (InvalidSignature, UnsupportedAlgorithm, BadSignatureError, ValueError, TypeError):
@@ -70,11 +83,13 @@ def find_path(
     *,
     roots: tuple[Certificate, ...],
     intermediates: tuple[Certificate, ...],
-    at_s: float,
+    at_s: float | None,
     usages: tuple[str, ...],
     issued: IssuedCheck = is_issued,
 ) -> tuple[Certificate, ...]:
     """A path from ``leaf`` to one of ``roots``, both included, of which every certificate is valid ``at_s``.
+
+    Where that is None no time is asked, which proves nothing yet: at any time that counts there must be a path too.
 
     ``usages`` are dotted OIDs of extended key usages: every certificate of the path must allow each. A leaf that is a
     root itself is a path. ``issued`` may remember what ``is_issued`` said. Raises CertificateExpiredError where only
@@ -86,6 +101,8 @@ def find_path(
     path = search.path(leaf)
     if path is not None:
         return path
+    if at_s is None or not search.is_out_of_time:  # time aside, the search would be the same
+        raise CertificateUntrustedError(f"the certificate does not lead to a trusted root: {search.faults[0]}")
     search_any = _Search(roots=roots, intermediates=intermediates, usages=usages, at_s=None, issued=issued)
     timeless = search_any.path(leaf)
     for found in timeless or ():
@@ -112,6 +129,7 @@ class _Search:
     issued: IssuedCheck
     checks_left: int = limits.PATH_SIGNATURE_CHECKS
     faults: list[str] = field(default_factory=list)
+    is_out_of_time: bool = False
 
     def path(self, leaf: Certificate) -> tuple[Certificate, ...] | None:
         fault = self._fault(leaf)
@@ -145,6 +163,7 @@ class _Search:
     def _fault(self, found: Certificate) -> str | None:
         """What keeps ``found`` from standing anywhere in a path."""
         if self.at_s is not None and not found.valid_at(self.at_s):
+            self.is_out_of_time = True
             return _validity(found, self.at_s)
         if found.unknown_critical:
             return f"{found.title} has the critical extension {found.unknown_critical[0]}, which is not understood"

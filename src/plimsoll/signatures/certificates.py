@@ -17,6 +17,7 @@ from plimsoll import limits
 from plimsoll.errors import CertificateUntrustedError, IdentityMismatchError, UnreadableKeyError
 from plimsoll.model.trust import PublicKey
 from plimsoll.signatures.certificate_paths import find_path
+from plimsoll.signatures.effort import read_once, spend_reading
 from plimsoll.signatures.fulcio import read_issuer
 from plimsoll.signatures.x509 import CODE_SIGNING, Certificate, parse_pem_certificates
 
@@ -54,6 +55,10 @@ def parse_leaf(text: str | None) -> Certificate:
     """Read a signature's certificate annotation: exactly one; raises CertificateUntrustedError."""
     if not text:
         raise CertificateUntrustedError("the signature has no certificate, and only certificates are trusted here")
+    return read_once("annotated leaf", text, _leaf)
+
+
+def _leaf(text: str) -> Certificate:
     return _parse(text, "the signature's certificate", limit=limits.CERTIFICATE_BYTES * 2, most=1)[0]
 
 
@@ -64,7 +69,9 @@ def parse_intermediates(text: str | None) -> tuple[Certificate, ...]:
     """
     if not text:
         return ()
-    return _parse(text, "the signature's chain", limit=limits.CHAIN_BYTES, most=limits.CHAIN_CERTIFICATES)[:-1]
+    found = _parse(text, "the signature's chain", limit=limits.CHAIN_BYTES, most=limits.CHAIN_CERTIFICATES)
+    spend_reading(len(found))
+    return found[:-1]
 
 
 def _parse(text: str, what: str, *, limit: int, most: int) -> tuple[Certificate, ...]:

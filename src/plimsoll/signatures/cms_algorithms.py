@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from plimsoll.errors import BadSignatureError, UntrustedKeyError
 from plimsoll.model.trust import PublicKey
 from plimsoll.signatures.der import CONSTRUCTED_0, CONSTRUCTED_1, CONSTRUCTED_2, NULL, OBJECT_ID, SEQUENCE, DerReader
+from plimsoll.signatures.effort import spend_check
 from plimsoll.signatures.verifying import verify_by_key
 
 Sha2 = Literal["sha256", "sha384", "sha512"]
@@ -135,6 +136,7 @@ def _key_kind(oid: bytes) -> type[ec.EllipticCurvePublicKey | rsa.RSAPublicKey |
 def _check_pss(
     crypto: rsa.RSAPublicKey, signature: bytes, signed: bytes, *, algorithm: hashes.HashAlgorithm, salt: int
 ) -> None:
+    spend_check(crypto, hashed_bytes=len(signed))
     try:
         crypto.verify(signature, signed, padding.PSS(padding.MGF1(algorithm), salt), algorithm)
     except InvalidSignature:

@@ -127,7 +127,7 @@ class _Signed:
 
 
 def _time(logged: VerifiedLogEntry | None) -> float | None:
-    return None if logged is None else logged.integrated_time_s
+    return None if logged is None else float(logged.integrated_time_s)
 
 
 def _verify_by_keys(untrusted: UntrustedCosignSignature, trust: KeyTrust, signature: bytes) -> _Signed:
@@ -143,8 +143,7 @@ def _verify_by_keys(untrusted: UntrustedCosignSignature, trust: KeyTrust, signat
     if trust.stamped_by is None:
         return _Signed(key=key, at_s=_time(logged))
     # 5. Or a trusted authority stamped it: the earlier of the two counts.
-    stamped = annotated_times(untrusted.timestamp, signature=signature, root=trust.stamped_by)
-    proven = stamped if logged is None else (float(logged.integrated_time_s), *stamped)
+    proven = annotated_times(untrusted.timestamp, signature=signature, root=trust.stamped_by, promised_s=_time(logged))
     return _Signed(key=key, at_s=min(proven, default=None))
 
 
@@ -182,8 +181,7 @@ def _verify_by_identity(
     # 4. The log entry is about this signature, certificate and payload, and a trusted log promised it.
     logged = _verify_log(untrusted, trust.log, leaf, signature)
     # 5. At all times that are proven the certificate was valid and led to a trusted authority; and it was logged.
-    stamped = annotated_times(untrusted.timestamp, signature=signature, root=trust.root)
-    proven = stamped if logged is None else (float(logged.integrated_time_s), *stamped)
+    proven = annotated_times(untrusted.timestamp, signature=signature, root=trust.root, promised_s=_time(logged))
     certified = verify_leaf(leaf, chain=parse_intermediates(untrusted.chain), trust=trust, times_s=proven or (now_s,))
     return _Signed(key=leaf.key, at_s=min(proven, default=None), certified=certified)
 

@@ -1,7 +1,7 @@
 """cosign's attestations on the ``ALGORITHM-HEX.att`` tag: DSSE envelopes with their proofs in annotations.
 
 Source: cosign's attestation specification and ``verifyInternal`` as of v3.1.2. Of an envelope's signatures one that is
-trusted is enough, as in cosign.
+trusted is enough, as in cosign; the first that is counts, and for one signer.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from plimsoll.model.bundle import UntrustedEnvelope, UntrustedTlogEntry
 from plimsoll.model.digest import Digest
 from plimsoll.model.evidence import Attachment, TagPlace
 from plimsoll.model.signature import UntrustedAttestation
-from plimsoll.model.trust import PublicKey
+from plimsoll.model.trust import HashName, PublicKey
 from plimsoll.signatures.annotated_timestamp import annotated_times
 from plimsoll.signatures.annotations import (
     CERTIFICATE_ANNOTATION,
@@ -32,6 +32,7 @@ from plimsoll.signatures.annotations import (
 )
 from plimsoll.signatures.certificates import parse_intermediates, parse_leaf
 from plimsoll.signatures.dsse import pae, parse_envelope
+from plimsoll.signatures.effort import read_once
 from plimsoll.signatures.formats import (
     Artifact,
     CertifiedSigner,
@@ -92,7 +93,7 @@ def verify_attestation(
     ``now_s``, in seconds since 1970, is when a certificate must be valid if no log proves another time.
     """
     # 1. The envelope holds a statement about this image.
-    envelope = parse_envelope(untrusted.envelope)
+    envelope = read_once("envelope", untrusted.envelope, parse_envelope)
     statement = statement_in(envelope)
     digest = subject_matches(statement, artifact.digests)
     if digest is None:
@@ -116,14 +117,15 @@ def _verify_by_keys(untrusted: UntrustedAttestation, envelope: UntrustedEnvelope
     # 2. Where a log entry is demanded there is one: asked first, as it costs nothing.
     _require_entry(untrusted, trust.log)
     # 3. A trusted key made one of the signatures.
-    content, key = _made_by(envelope, trust.keys)
+    content, key = _made_by(envelope, trust.keys, hash_name=trust.hash_name)
     # 4. The log entry is about this signature, key and envelope.
     logged_at_s = _verify_log(untrusted, trust.log, content, key)
     if trust.stamped_by is None:
         return _Signed(key=key, at_s=logged_at_s)
     # 5. Or a trusted authority stamped it: the earlier of the two counts.
-    stamped = annotated_times(untrusted.timestamp, signature=untrusted.envelope, root=trust.stamped_by)
-    proven = stamped if logged_at_s is None else (logged_at_s, *stamped)
+    proven = annotated_times(
+        untrusted.timestamp, signature=untrusted.envelope, root=trust.stamped_by, promised_s=logged_at_s
+    )
     return _Signed(key=key, at_s=min(proven, default=None))
 
 
@@ -141,23 +143,29 @@ def _verify_by_identity(
     # 4. The log entry is about this signature, certificate and envelope.
     logged_at_s = _verify_log(untrusted, trust.log, content, leaf)
     # 5. At all times that are proven the certificate was valid and led to a trusted authority; and it was logged.
-    stamped = annotated_times(untrusted.timestamp, signature=untrusted.envelope, root=trust.root)
-    proven = stamped if logged_at_s is None else (logged_at_s, *stamped)
+    proven = annotated_times(untrusted.timestamp, signature=untrusted.envelope, root=trust.root, promised_s=logged_at_s)
     certified = verify_leaf(leaf, chain=parse_intermediates(untrusted.chain), trust=trust, times_s=proven or (now_s,))
     return _Signed(key=key, at_s=min(proven, default=None), certified=certified)
 
 
-def _made_by(envelope: UntrustedEnvelope, keys: tuple[PublicKey, ...]) -> tuple[SignedContent, PublicKey]:
-    signed = pae(envelope.payload_type, envelope.payload)
-    for _, signature in envelope.signatures:
-        content = SignedContent(signature=signature, data=signed, payload=envelope.payload)
+def _made_by(
+    envelope: UntrustedEnvelope, keys: tuple[PublicKey, ...], *, hash_name: HashName = "sha256"
+) -> tuple[SignedContent, PublicKey]:
+    for content in read_once("signed contents", envelope, _contents):
         for key in keys:
             try:
-                verify_content(key, content)
+                verify_content(key, content, hash_name=hash_name)
             except UntrustedKeyError:
                 continue
             return content, key
     raise UntrustedKeyError("not signed by any trusted key, or changed after it was signed")
+
+
+def _contents(envelope: UntrustedEnvelope) -> tuple[SignedContent, ...]:
+    signed = pae(envelope.payload_type, envelope.payload)
+    return tuple(
+        [SignedContent(signature=made, data=signed, payload=envelope.payload) for _, made in envelope.signatures]
+    )
 
 
 def _require_entry(untrusted: UntrustedAttestation, log: LogTrust) -> None:

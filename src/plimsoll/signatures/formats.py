@@ -90,11 +90,15 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertifiedSigner:
-    """For whom the signing certificate was issued: its issuer's name for ``subject``, and all else it says of it."""
+    """For whom the signing certificate was issued: its issuer's name for ``subject``, and all else it says of it.
+
+    ``matched`` are the trusted identities that it is for.
+    """
 
     issuer: str
     subject: str
     claims: Mapping[str, str] = field(default_factory=dict)
+    matched: tuple[Identity, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

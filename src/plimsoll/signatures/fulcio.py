@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final, Literal, TypeAlias
 
 from cryptography import x509
@@ -51,6 +52,7 @@ class CertificateClaims:
     extensions: Mapping[str, str] = field(default_factory=dict)
 
 
+@lru_cache(maxsize=64)  # of a few certificates in work each is asked for its claims more than once
 def read_claims(leaf: Certificate) -> CertificateClaims:
     """Read them; raises IdentityMismatchError for one that is not of its form, because it may be the one asked for."""
     issuer = read_issuer(leaf)

@@ -51,14 +51,22 @@ def check_identity(identity: Identity, claims: CertificateClaims) -> None:
 
 def first_match(identities: tuple[Identity, ...], claims: CertificateClaims) -> Identity:
     """The first of ``identities`` that matches; raises IdentityMismatchError where none does, or there is none."""
+    return all_matches(identities, claims)[0]
+
+
+def all_matches(identities: tuple[Identity, ...], claims: CertificateClaims) -> tuple[Identity, ...]:
+    """Those of ``identities`` that match; raises IdentityMismatchError where none does, or there is none."""
     faults: list[str] = []
+    matching: list[Identity] = []
     for identity in identities:
         try:
             check_identity(identity, claims)
         except IdentityMismatchError as error:
             faults.append(str(error))
         else:
-            return identity
+            matching.append(identity)
+    if matching:
+        return tuple(matching)
     if not faults:
         raise IdentityMismatchError("no identity is trusted here")
     different = list(dict.fromkeys(faults))  # the same fault of each, such as a second subject, is said once

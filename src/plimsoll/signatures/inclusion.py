@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Final
 
 from plimsoll.errors import LogProofInvalidError
 from plimsoll.model.bundle import UntrustedInclusionProof
+from plimsoll.native import sha256_tree_root
 
 _HASH_BYTES: Final = 32
 _MOST_LEAVES: Final = 2**63 - 1
 """int64 in sigstore_rekor.proto."""
+_ALL_LEVELS: Final = 2**64 - 1
 
 
 def check_inclusion(proof: UntrustedInclusionProof, *, leaf: bytes) -> None:
@@ -31,11 +32,9 @@ def check_inclusion(proof: UntrustedInclusionProof, *, leaf: bytes) -> None:
         )
     if {len(each) for each in (*proof.hashes, proof.root_hash)} != {_HASH_BYTES}:
         raise LogProofInvalidError(f"a hash of the inclusion proof has not {_HASH_BYTES} bytes, as SHA-256 has")
-    sha256 = hashlib.sha256
-    node = sha256(b"\x00" + leaf).digest()
-    on_the_left = index | -1 << inner  # bit by bit from the leaf's level: whether the sibling stands there
-    for sibling in proof.hashes:
-        node = sha256(b"\x01" + sibling + node if on_the_left & 1 else b"\x01" + node + sibling).digest()
-        on_the_left >>= 1
+    on_the_left = (
+        index | -1 << inner
+    ) & _ALL_LEVELS  # bit by bit from the leaf's level: whether the sibling stands there
+    node = sha256_tree_root(leaf, proof.hashes, left=on_the_left)
     if node != proof.root_hash:
         raise LogProofInvalidError("the inclusion proof does not lead from this entry to the root it names")

@@ -6,7 +6,7 @@ from plimsoll.errors import CertificateExpiredError, CertificateUntrustedError, 
 from plimsoll.signatures.certificate_paths import find_path
 from plimsoll.signatures.formats import CertifiedSigner, IdentityTrust, SctDemand
 from plimsoll.signatures.fulcio import read_claims
-from plimsoll.signatures.identities import first_match
+from plimsoll.signatures.identities import all_matches, first_match
 from plimsoll.signatures.sct import verify_sct
 from plimsoll.signatures.x509 import CODE_SIGNING, Certificate
 
@@ -17,6 +17,30 @@ def check_wanted(leaf: Certificate, trust: IdentityTrust) -> None:
     Raises IdentityMismatchError.
     """
     first_match(trust.identities, read_claims(leaf))
+
+
+def check_issued(leaf: Certificate, *, chain: tuple[Certificate, ...], trust: IdentityTrust) -> None:
+    """Return if the leaf leads to an authority of the root at any time at all; members as of ``verify_leaf``.
+
+    It proves nothing by itself, and is what ``verify_leaf`` asks anyway: asked before, it keeps a certificate that
+    somebody made for himself from costing more. Raises CertificateUntrustedError.
+    """
+    fault: CertificateUntrustedError | None = None
+    for authority in trust.root.authorities:
+        try:
+            find_path(
+                leaf,
+                roots=(authority.anchor,),
+                intermediates=authority.others or chain,
+                at_s=None,
+                usages=(CODE_SIGNING,),
+                issued=trust.root.facts.is_issued,
+            )
+        except CertificateUntrustedError as error:
+            fault = fault or error
+        else:
+            return
+    raise fault or CertificateUntrustedError("no certificate authority is trusted here")
 
 
 def verify_leaf(
@@ -33,13 +57,15 @@ def verify_leaf(
         raise CertificateExpiredError("there is no time at which the certificate is known to have been in use")
     # 1. It is for somebody who is wanted.
     claims = read_claims(leaf)
-    first_match(trust.identities, claims)
+    matched = all_matches(trust.identities, claims)
     # 2. At each of the times every certificate up to an authority's anchor was valid, and the authority in use.
     paths = [_path(leaf, chain=chain, trust=trust, at_s=at_s) for at_s in times_s]
     # 3. A trusted certificate-transparency log promised to log it.
     if trust.sct is SctDemand.REQUIRED:
         verify_sct(paths[0], trust=trust.root)
-    return CertifiedSigner(issuer=claims.issuer or "", subject=claims.subjects[0].value, claims=claims.extensions)
+    return CertifiedSigner(
+        issuer=claims.issuer or "", subject=claims.subjects[0].value, claims=claims.extensions, matched=matched
+    )
 
 
 def _path(

@@ -7,11 +7,13 @@ time. A fault is never remembered. The answer is the same with and without a mem
 
 from __future__ import annotations
 
+import hashlib
 from threading import Lock
 
 from plimsoll import limits
 from plimsoll.model.trust import HashName, PublicKey
 from plimsoll.signatures.certificate_paths import is_issued
+from plimsoll.signatures.effort import spend_check
 from plimsoll.signatures.verifying import verify_by_key
 from plimsoll.signatures.x509 import Certificate
 
@@ -25,7 +27,7 @@ class ProvenFacts:
     __slots__ = ("_facts", "_lock", "_most")
 
     def __init__(self, *, most: int = limits.PROVEN_FACTS) -> None:
-        self._facts: dict[tuple[bytes | str, ...], None] = {}
+        self._facts: dict[bytes, None] = {}
         self._lock = Lock()
         self._most = most
 
@@ -37,22 +39,26 @@ class ProvenFacts:
 
     def verify_by_key(self, key: PublicKey, *, signature: bytes, signed: bytes, hash_name: HashName) -> None:
         """Return if ``key`` made ``signature`` over ``signed``; raises UntrustedKeyError if not."""
-        fact = ("key", key.spki, signature, signed, hash_name)
-        if not self._known(fact):
-            verify_by_key(key, signature=signature, signed=signed, hash_name=hash_name)
-            self._learn(fact)
+        fact = _fact(b"key", key.spki, signature, signed, hash_name.encode())
+        if self._known(fact):
+            spend_check(key.crypto, hashed_bytes=len(signed))  # what is too dear must not depend on what is known
+            return
+        verify_by_key(key, signature=signature, signed=signed, hash_name=hash_name)
+        self._learn(fact)
 
     def is_issued(self, child: Certificate, *, by: Certificate) -> bool:
         """Whether ``by`` signed ``child``, with an algorithm that nobody can forge."""
-        fact = ("issued", child.der, by.der)
+        fact = _fact(b"issued", child.der, by.der)
         if self._known(fact):
+            if by.key is not None:
+                spend_check(by.key.crypto)
             return True
         if not is_issued(child, by=by):
             return False
         self._learn(fact)
         return True
 
-    def _known(self, fact: tuple[bytes | str, ...]) -> bool:
+    def _known(self, fact: bytes) -> bool:
         with self._lock:
             if fact not in self._facts:
                 return False
@@ -60,8 +66,17 @@ class ProvenFacts:
             self._facts[fact] = None  # to the end: a dict keeps the order of insertion
             return True
 
-    def _learn(self, fact: tuple[bytes | str, ...]) -> None:
+    def _learn(self, fact: bytes) -> None:
         with self._lock:
             self._facts[fact] = None
             if len(self._facts) > self._most:
                 del self._facts[next(iter(self._facts))]
+
+
+def _fact(*parts: bytes) -> bytes:
+    """All that a fact is about, in 32 bytes; each part with its length, so that no two facts run into one."""
+    told = hashlib.sha256()
+    for part in parts:
+        told.update(len(part).to_bytes(8))
+        told.update(part)
+    return told.digest()

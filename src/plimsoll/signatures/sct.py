@@ -137,7 +137,7 @@ def _signs_precertificates(issuer: Certificate) -> bool:
 
 def _logged_certificate(leaf: Certificate, *, issuer: PublicKey) -> bytes:
     """A PreCert: the issuer's key, and the certificate as it was before its timestamps were put into it."""
-    precertificate = leaf.crypto.tbs_precertificate_bytes
+    precertificate = leaf.precertificate
     return hashlib.sha256(issuer.spki).digest() + len(precertificate).to_bytes(3, "big") + precertificate
 
 

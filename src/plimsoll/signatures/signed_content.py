@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from plimsoll.errors import BadSignatureError, UntrustedKeyError
 from plimsoll.model.digest import Digest
 from plimsoll.model.trust import HashName, PublicKey
+from plimsoll.signatures.effort import spend_check, spend_hash
 
 _BY_CURVE: Final[dict[str, HashName]] = {"secp384r1": "sha384", "secp521r1": "sha512"}
 _ALGORITHMS: Final[dict[HashName, hashes.HashAlgorithm]] = {
@@ -51,6 +52,7 @@ class SignedContent:
         """The hash of what is signed, computed once; None where it cannot be known from the digest alone."""
         known = self._hashes.get(name)
         if known is None and self.data is not None:
+            spend_hash(len(self.data))
             known = self._hashes[name] = hashlib.new(name, self.data).digest()
         elif known is None and self.digest is not None and self.digest.algorithm == name:
             known = self._hashes[name] = bytes.fromhex(self.digest.hex)
@@ -97,7 +99,9 @@ def verify_content(key: PublicKey, content: SignedContent, *, hash_name: HashNam
     else:
         names: list[HashName] = list(dict.fromkeys((own or hash_name, hash_name, "sha256")))
         checks = [check for name in names for check in _hashed_checks(crypto, content, name)]
+    whole = len(content.data or b"") if own is None else 0  # Ed25519 hashes the bytes anew, all else has their hash
     for check in checks:
+        spend_check(crypto, hashed_bytes=whole)
         try:
             check()
         except InvalidSignature:

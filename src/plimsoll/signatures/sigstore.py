@@ -26,6 +26,7 @@ from plimsoll.model.bundle import UntrustedBundle, UntrustedEnvelope, UntrustedM
 from plimsoll.model.digest import Digest
 from plimsoll.model.trust import PublicKey
 from plimsoll.signatures.dsse import pae
+from plimsoll.signatures.effort import read_once, spend_reading
 from plimsoll.signatures.formats import (
     Artifact,
     CertifiedSigner,
@@ -38,7 +39,7 @@ from plimsoll.signatures.formats import (
     VerifiedAttestation,
     VerifiedSignature,
 )
-from plimsoll.signatures.keyless import check_wanted, verify_leaf
+from plimsoll.signatures.keyless import check_issued, check_wanted, verify_leaf
 from plimsoll.signatures.log_entries import LoggedContent, VerifiedTlogEntry, check_in_use, verify_tlog_entry
 from plimsoll.signatures.signed_content import SignedContent, own_hash, verify_content
 from plimsoll.signatures.statement import COSIGN_SIGN_TYPE, statement_in, subject_matches
@@ -75,7 +76,10 @@ def verify_bundle(
     key = _verify_signature(signer, trust, content)
     # 4. It is logged, where that is demanded, by trusted logs as just this signature of this content by this signer.
     entries = _verify_entries(untrusted, trust.log, content, signer if isinstance(signer, Certificate) else key)
-    # 5. When it was made: as a log promised, and as timestamp authorities say.
+    # 5. When it was made: as a log promised, and as timestamp authorities say. What they say of a certificate that no
+    # trusted authority can have issued is not read.
+    if untrusted.timestamps and isinstance(signer, Certificate) and isinstance(trust, IdentityTrust):
+        check_issued(signer, chain=_chain(untrusted), trust=trust)
     times = _verify_times(untrusted, trust, content, entries)
     for entry in entries:
         check_in_use(entry, times_s=times.proven or (now_s,))
@@ -105,15 +109,19 @@ def _signer(untrusted: UntrustedBundle, trust: KeyTrust | IdentityTrust) -> Cert
         if isinstance(trust, IdentityTrust):
             raise UntrustedKeyError("signed by a key without a certificate, and only certificates are trusted here")
         return None
-    try:
-        leaf = Certificate(untrusted.certificates[0])
-    except UnreadableKeyError as error:
-        raise BundleInvalidError(f"the bundle's certificate: {error}") from error
+    leaf = read_once("leaf", untrusted.certificates[0], _leaf)
     if isinstance(trust, IdentityTrust):
         check_wanted(leaf, trust)
     elif leaf.key not in trust.keys:
         raise UntrustedKeyError("signed by a certificate's key, and that key is not trusted here")
     return leaf
+
+
+def _leaf(der: bytes) -> Certificate:
+    try:
+        return Certificate(der)
+    except UnreadableKeyError as error:
+        raise BundleInvalidError(f"the bundle's certificate: {error}") from error
 
 
 def _content(untrusted: UntrustedBundle, artifact: Artifact) -> tuple[SignedContent, Statement | None, Digest]:
@@ -151,9 +159,13 @@ def _enveloped(content: UntrustedEnvelope, artifact: Artifact) -> tuple[SignedCo
     digest = subject_matches(statement, artifact.digests)
     if digest is None:
         raise SignedDigestMismatchError("the statement is about other artifacts: none of its subjects is this one")
-    ((_, signature),) = content.signatures  # parse_bundle lets just one pass
-    signed = pae(content.payload_type, content.payload)
-    return SignedContent(signature=signature, data=signed, payload=content.payload), statement, digest
+    return read_once("signed content", content, _signed_content), statement, digest
+
+
+def _signed_content(envelope: UntrustedEnvelope) -> SignedContent:
+    ((_, signature),) = envelope.signatures  # parse_bundle lets just one pass
+    signed = pae(envelope.payload_type, envelope.payload)
+    return SignedContent(signature=signature, data=signed, payload=envelope.payload)
 
 
 def _verify_signature(leaf: Certificate | None, trust: KeyTrust | IdentityTrust, content: SignedContent) -> PublicKey:
@@ -221,7 +233,9 @@ def _verify_times(
             stamped.append(verify_timestamp(response, signature=content.signature, trust=root).time_s)
         except TimestampInvalidError as error:
             fault = error
-    if fault is not None and not stamped and not promised:
+    # A key needs no time where a log has the signature: cosign asks for none either.
+    needs_time = isinstance(trust, IdentityTrust) or not isinstance(trust.log, LogByRoot)
+    if fault is not None and needs_time and not stamped and not promised:
         raise fault
     return _Times(proven=(*promised, *stamped))
 
@@ -246,11 +260,15 @@ def _certificate_times(times: _Times, trust: IdentityTrust, now_s: float) -> tup
 def _certify(
     untrusted: UntrustedBundle, leaf: Certificate, trust: IdentityTrust, times_s: tuple[float, ...]
 ) -> CertifiedSigner:
+    return verify_leaf(leaf, chain=_chain(untrusted), trust=trust, times_s=times_s)
+
+
+def _chain(untrusted: UntrustedBundle) -> tuple[Certificate, ...]:
+    spend_reading(len(untrusted.certificates) - 1)
     try:
-        chain = tuple([Certificate(der) for der in untrusted.certificates[1:]])
+        return tuple([Certificate(der) for der in untrusted.certificates[1:]])
     except UnreadableKeyError as error:
         raise BundleInvalidError(f"the bundle's certificate chain: {error}") from error
-    return verify_leaf(leaf, chain=chain, trust=trust, times_s=times_s)
 
 
 def _verified(

@@ -18,6 +18,7 @@ from plimsoll.model.digest import HEX_LENGTH, Digest
 from plimsoll.native import JsonValue
 from plimsoll.signatures.attestation_fields import known_members, optional_text, read_document, text_member
 from plimsoll.signatures.dsse import IN_TOTO
+from plimsoll.signatures.effort import read_once
 
 STATEMENT_TYPES: Final = frozenset({"https://in-toto.io/Statement/v0.1", "https://in-toto.io/Statement/v1"})
 COSIGN_SIGN_TYPE: Final = "https://sigstore.dev/cosign/sign/v1"
@@ -45,7 +46,7 @@ def statement_in(envelope: UntrustedEnvelope) -> Statement:
     """The statement that an envelope holds; raises PayloadError, also for a payload of another type."""
     if envelope.payload_type != IN_TOTO:
         raise PayloadError(f"payloadType is {envelope.payload_type!r:.160}, not {IN_TOTO!r}: no attestation")
-    return parse_statement(envelope.payload)
+    return read_once("statement", envelope.payload, parse_statement)
 
 
 def parse_statement(payload: bytes) -> Statement:

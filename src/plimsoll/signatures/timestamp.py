@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Final, Protocol, TypeVar
 
 from cryptography import x509
@@ -18,6 +18,7 @@ from plimsoll.errors import SignatureError, TimestampInvalidError, UnreadableKey
 from plimsoll.signatures.certificate_paths import IssuedCheck, find_path, is_issued
 from plimsoll.signatures.cms import SignerInfo, check_attributes, check_named_certificate
 from plimsoll.signatures.cms_algorithms import check_signature
+from plimsoll.signatures.effort import spend_reading
 from plimsoll.signatures.timestamp_token import UntrustedTimestamp, parse_timestamp
 from plimsoll.signatures.trust_index import Authority, TrustIndex
 from plimsoll.signatures.x509 import Certificate
@@ -58,12 +59,7 @@ def check_timestamper(
         raise TimestampInvalidError(f"its authority was not in use at {at_s:.3f} seconds since 1970")
     if authority.leaf is not None and leaf != authority.leaf:
         raise TimestampInvalidError(f"{leaf.title} is not the certificate that the trusted root names for timestamps")
-    constraints = _extension(leaf, x509.BasicConstraints)
-    if constraints is not None and constraints.value.ca:
-        raise TimestampInvalidError(f"{leaf.title} is a certificate authority; one may not sign timestamps itself")
-    usages = _extension(leaf, x509.ExtendedKeyUsage)
-    if usages is None or not usages.critical or list(usages.value) != [ExtendedKeyUsageOID.TIME_STAMPING]:
-        raise TimestampInvalidError(f"{leaf.title} is not for timestamps alone, as a critical extended key usage says")
+    _check_purpose(leaf)
     return find_path(
         leaf,
         roots=(authority.anchor,),
@@ -72,6 +68,16 @@ def check_timestamper(
         usages=(TIME_STAMPING,),
         issued=issued,
     )
+
+
+@lru_cache(maxsize=64)  # of a run's few authorities: the certificate alone decides
+def _check_purpose(leaf: Certificate) -> None:
+    constraints = _extension(leaf, x509.BasicConstraints)
+    if constraints is not None and constraints.value.ca:
+        raise TimestampInvalidError(f"{leaf.title} is a certificate authority; one may not sign timestamps itself")
+    usages = _extension(leaf, x509.ExtendedKeyUsage)
+    if usages is None or not usages.critical or list(usages.value) != [ExtendedKeyUsageOID.TIME_STAMPING]:
+        raise TimestampInvalidError(f"{leaf.title} is not for timestamps alone, as a critical extended key usage says")
 
 
 def _extension(found: Certificate, kind: type[_Value]) -> x509.Extension[_Value] | None:
@@ -134,6 +140,7 @@ def _check_signed(signer: SignerInfo, leaf: Certificate) -> None:
 def _embedded(timestamp: UntrustedTimestamp, trust: TrustIndex) -> Certificate | None:
     """The certificate of the bag that the SignerInfo names, None where none is; two that it names are refused."""
     known = {each.leaf.der: each.leaf for each in trust.timestampers if each.leaf is not None}  # read already
+    spend_reading(len(timestamp.message.certificates))
     bag = [known.get(der) or Certificate(der) for der in timestamp.message.certificates]
     found = [each for each in bag if _is_named(each, timestamp.message.signer)]
     if len(found) > 1:
@@ -143,6 +150,6 @@ def _embedded(timestamp: UntrustedTimestamp, trust: TrustIndex) -> Certificate |
 
 def _is_named(found: Certificate, signer: SignerInfo) -> bool:
     if signer.key_id is None:
-        return (found.issuer, found.crypto.serial_number) == (signer.issuer, signer.serial)
+        return (found.issuer, found.serial) == (signer.issuer, signer.serial)
     key_id = _extension(found, x509.SubjectKeyIdentifier)
     return key_id is not None and key_id.value.digest == signer.key_id

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from plimsoll.errors import TrustRootError, UnreadableKeyError, UntrustedKeyError
 from plimsoll.model.trusted_root import CertificateAuthority, TransparencyLog, TrustRoot
+from plimsoll.signatures.effort import spend_check
 from plimsoll.signatures.proven_facts import ProvenFacts
 from plimsoll.signatures.verifying import verify_by_key
 from plimsoll.signatures.x509 import Certificate
@@ -76,6 +77,7 @@ def verify_by_log(log: TransparencyLog, *, signature: bytes, signed: bytes) -> N
     if log.padding == "pkcs1v15" or not isinstance(crypto, rsa.RSAPublicKey):
         verify_by_key(log.key, signature=signature, signed=signed, hash_name=log.hash_name)
         return
+    spend_check(crypto, hashed_bytes=len(signed))
     try:
         crypto.verify(signature, signed, _PSS, _SHA256)
     except InvalidSignature:

@@ -18,6 +18,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, PublicKeyAl
 from plimsoll import limits
 from plimsoll.errors import UnreadableKeyError
 from plimsoll.model.trust import PublicKey
+from plimsoll.native import CertificateFields
+from plimsoll.signatures.plain_certificates import read_plain
 
 CODE_SIGNING: Final = ExtendedKeyUsageOID.CODE_SIGNING.dotted_string
 _ANY_USAGE: Final = ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE.dotted_string
@@ -53,15 +55,16 @@ class Certificate:
     if any; ``path_length``, how many authorities may then stand between it and the leaf, None says nothing. ``names``
     are the subject alternative names, ``constraints`` which names those below it may have. With an ``unknown_critical``
     extension (dotted OIDs) it must not be used (RFC 5280 section 4.2). ``unread`` are the DER values of the extensions
-    that are not understood, by their dotted OIDs.
+    that are not understood, by their dotted OIDs. ``fields`` are there for one of the plain shape.
     """
 
     __slots__ = (
+        "_crypto",
         "_extensions",
         "_usages",
         "constraints",
-        "crypto",
         "der",
+        "fields",
         "is_authority",
         "issuer",
         "key",
@@ -75,7 +78,7 @@ class Certificate:
     )
 
     der: bytes
-    crypto: x509.Certificate
+    fields: CertificateFields | None
     key: PublicKey | None
     subject: bytes
     issuer: bytes
@@ -87,14 +90,15 @@ class Certificate:
     constraints: x509.NameConstraints | None
     unknown_critical: tuple[str, ...]
     unread: Mapping[str, bytes]
-    _extensions: dict[str, x509.ExtensionType]
+    _crypto: x509.Certificate | None
+    _extensions: Mapping[str, x509.ExtensionType | bytes]
     _usages: frozenset[str] | None
 
     def __init__(self, der: bytes) -> None:
         if len(der) > limits.CERTIFICATE_BYTES:
             raise UnreadableKeyError(f"a certificate of {len(der)} bytes: at most {limits.CERTIFICATE_BYTES}")
         try:
-            for name, value in _read(der).items():
+            for name, value in (read_plain(der) or _read(der)).items():
                 object.__setattr__(self, name, value)
         except _FAULTS as error:
             raise UnreadableKeyError(f"no certificate can be read from these {len(der)} bytes: {error}") from error
@@ -117,6 +121,25 @@ class Certificate:
         return f"Certificate({self.title!r})"
 
     @property
+    def crypto(self) -> x509.Certificate:
+        """The same as ``cryptography`` has it."""
+        if self._crypto is None:
+            object.__setattr__(self, "_crypto", x509.load_der_x509_certificate(self.der))
+        assert self._crypto is not None
+        return self._crypto
+
+    @property
+    def precertificate(self) -> bytes:
+        """The part that was signed without the CT logs' timestamps (RFC 6962 section 3.2); ValueError for none."""
+        known = None if self.fields is None else self.fields.precertificate
+        return self.crypto.tbs_precertificate_bytes if known is None else known
+
+    @property
+    def serial(self) -> int:
+        """Its serial number."""
+        return self.crypto.serial_number if self.fields is None else self.fields.serial
+
+    @property
     def title(self) -> str:
         """What a message calls it: its subject, or its serial number where that is empty."""
         return self.crypto.subject.rfc4514_string()[:160] or f"serial {self.crypto.serial_number:x}"
@@ -132,8 +155,8 @@ class Certificate:
     def raw_extension(self, oid: str) -> bytes | None:
         """The DER value of an extension that is not understood here; None where it is absent."""
         found = self._extensions.get(oid)
-        if found is None:
-            return None
+        if found is None or isinstance(found, bytes):
+            return found
         return found.value if isinstance(found, x509.UnrecognizedExtension) else found.public_bytes()
 
     def valid_at(self, time_s: float) -> bool:
@@ -162,7 +185,8 @@ def _read(der: bytes) -> dict[str, object]:
         raise ValueError("its signature is not whole bytes")
     return {
         "der": der,
-        "crypto": crypto,
+        "fields": None,
+        "_crypto": crypto,
         "key": _key(crypto),
         "subject": crypto.subject.public_bytes(),
         "issuer": crypto.issuer.public_bytes(),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from typing import Protocol
 
-from plimsoll.errors import DigestMismatchError
+from plimsoll.errors import DigestMismatchError, LimitExceededError
 from plimsoll.model.descriptor import Descriptor
 from plimsoll.model.digest import Digest
 from plimsoll.model.location import Location
@@ -25,6 +25,24 @@ class Meter:
     def __init__(self) -> None:
         self.requests = 0
         self.bytes = 0
+
+
+class OneImage:
+    """What every source has: where its image lies, and what reading it has cost so far."""
+
+    def __init__(self, location: Location) -> None:
+        self._location = location
+        self._meter = Meter()
+
+    @property
+    def location(self) -> Location:
+        """What a policy matches."""
+        return self._location
+
+    @property
+    def meter(self) -> Meter:
+        """What this source has cost so far."""
+        return self._meter
 
 
 class Source(Protocol):
@@ -106,6 +124,12 @@ class Destination(Protocol):
         ``listed`` is how an index lists it: mediaType, digest, size, artifactType, annotations.
         """
         ...
+
+
+def refuse_larger(descriptor: Descriptor, *, limit: int, where: str) -> None:
+    """Raise LimitExceededError where the descriptor says more than ``limit`` bytes."""
+    if descriptor.size > limit:
+        raise LimitExceededError(f"{where} is said to have {descriptor.size} bytes: at most {limit}")
 
 
 def checked_manifest(raw: RawManifest, digest: Digest, *, where: str, size: int | None = None) -> RawManifest:

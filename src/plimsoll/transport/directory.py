@@ -6,13 +6,14 @@ import re
 from collections.abc import AsyncIterator
 
 from plimsoll import limits
-from plimsoll.errors import ContentError, LimitExceededError, NotFoundError
+from plimsoll.errors import ContentError, NotFoundError
 from plimsoll.model.descriptor import Descriptor
 from plimsoll.model.digest import Digest
-from plimsoll.model.location import Location, locate_path
+from plimsoll.model.location import locate_path
 from plimsoll.model.manifest import RawManifest
 from plimsoll.model.reference import DirectoryReference
-from plimsoll.transport.base import Meter, checked_blob, checked_manifest
+from plimsoll.transport.base import checked_blob, checked_manifest, refuse_larger
+from plimsoll.transport.local import LocalImage
 from plimsoll.transport.numbered import read_numbered
 from plimsoll.transport.stores import Folder, resolve
 
@@ -41,33 +42,13 @@ def _check_version(folder: Folder) -> None:
         raise ContentError(f"{folder.path}/version says {version[:80]!r}: directories of version 1.x are known")
 
 
-class DirectorySource:
+class DirectorySource(LocalImage):
     """One image in a folder; it has no tags, so nothing lies beside it."""
 
     def __init__(self, reference: DirectoryReference, *, folder: Folder) -> None:
+        super().__init__(locate_path("dir", folder.path))
         self._reference = reference
         self._folder = folder
-        self._location = locate_path("dir", folder.path)
-        self._meter = Meter()
-
-    @property
-    def location(self) -> Location:
-        """What a policy matches: the resolved path."""
-        return self._location
-
-    @property
-    def meter(self) -> Meter:
-        """What this source has cost so far: bytes read, no requests."""
-        return self._meter
-
-    @property
-    def physical(self) -> None:
-        """No docker reference: the image is a local one."""
-
-    @property
-    def contacted(self) -> tuple[str, ...]:
-        """No registry."""
-        return ()
 
     async def manifest(self) -> RawManifest:
         """The folder's manifest.json."""
@@ -86,19 +67,12 @@ class DirectorySource:
     async def blob(self, descriptor: Descriptor, *, limit: int) -> bytes:
         """A small blob, digest and size checked; raises LimitExceededError where it is larger than ``limit`` bytes."""
         where = f"{self._folder.path}/{_file(descriptor.digest)}"
-        if descriptor.size > limit:
-            raise LimitExceededError(f"{where} is said to have {descriptor.size} bytes: at most {limit}")
+        refuse_larger(descriptor, limit=limit, where=where)
         return checked_blob(self._read(_file(descriptor.digest), limit=limit), descriptor, where=where)
 
-    async def stream(self, descriptor: Descriptor) -> AsyncIterator[bytes]:
+    def stream(self, descriptor: Descriptor) -> AsyncIterator[bytes]:
         """A blob's bytes as they come, NOT checked."""
-        read = 0
-        async for chunk in self._folder.stream((_file(descriptor.digest),)):
-            self._meter.bytes += len(chunk)
-            yield chunk
-            read += len(chunk)
-            if read > descriptor.size:
-                return
+        return self._streamed(self._folder.stream((_file(descriptor.digest),)), descriptor)
 
     async def referrers(self, digest: Digest) -> tuple[Descriptor, ...]:  # noqa: ARG002  # the port's
         """A folder lists nothing that refers to its image."""
@@ -117,9 +91,7 @@ class DirectorySource:
         return await read_numbered(read, where=self._folder.path)
 
     def _read(self, name: str, *, limit: int) -> bytes:
-        data = self._folder.read((name,), limit=limit)
-        self._meter.bytes += len(data)
-        return data
+        return self._counted(self._folder.read((name,), limit=limit))
 
     async def aclose(self) -> None:
         """Close the folder's handle."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import posixpath
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
-from contextlib import aclosing, closing
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Final, cast
 
@@ -23,12 +23,13 @@ from plimsoll.errors import (
 )
 from plimsoll.model.descriptor import DOCKER_CONFIG, DOCKER_MANIFEST, Descriptor
 from plimsoll.model.digest import Digest
-from plimsoll.model.location import Location, locate_docker_archive
+from plimsoll.model.location import locate_docker_archive
 from plimsoll.model.manifest import RawManifest, parse_image_config
 from plimsoll.model.reference import DockerArchiveReference, DockerReference, split_docker_reference
 from plimsoll.native import JsonValue, ReadError, read_json
 from plimsoll.transport.archive import Archive, ArchiveCache
-from plimsoll.transport.base import Meter, checked_blob
+from plimsoll.transport.base import checked_blob
+from plimsoll.transport.local import LocalImage
 from plimsoll.transport.stores import Parts, resolve
 from plimsoll.transport.unpacking import Packing
 
@@ -251,38 +252,18 @@ def open_docker_archive(
     return DockerArchiveSource(reference, archive=archive, image=image)
 
 
-class DockerArchiveSource:
+class DockerArchiveSource(LocalImage):
     """One image of an archive; nothing refers to it, and nothing signs it."""
 
     def __init__(self, reference: DockerArchiveReference, *, archive: Archive, image: _Image) -> None:
+        super().__init__(locate_docker_archive(reference))
         self._reference = reference
         self._archive = archive
         self._image = image
-        self._location = locate_docker_archive(reference)
-        self._meter = Meter()
-
-    @property
-    def location(self) -> Location:
-        """What a policy matches: nothing but the transport."""
-        return self._location
-
-    @property
-    def meter(self) -> Meter:
-        """What this source has cost so far: bytes read, no requests."""
-        return self._meter
-
-    @property
-    def physical(self) -> None:
-        """No docker reference: the image is a local one, whatever it is named."""
-
-    @property
-    def contacted(self) -> tuple[str, ...]:
-        """No registry."""
-        return ()
 
     async def manifest(self) -> RawManifest:
         """The manifest that was made for the image."""
-        self._meter.bytes += len(self._image.manifest.data)
+        self._counted(self._image.manifest.data)
         return self._image.manifest
 
     async def manifest_by_tag(self, tag: str) -> RawManifest:
@@ -303,24 +284,14 @@ class DockerArchiveSource:
         else:
             with closing(self._archive.pieces(blob.parts, blob.packing)) as pieces:
                 data = b"".join(pieces)
-        self._meter.bytes += len(data)
-        return checked_blob(data, descriptor, where=where)
+        return checked_blob(self._counted(data), descriptor, where=where)
 
-    async def stream(self, descriptor: Descriptor) -> AsyncIterator[bytes]:
+    def stream(self, descriptor: Descriptor) -> AsyncIterator[bytes]:
         """A blob's bytes, unpacked, as they come, NOT checked."""
         blob, _ = self._blob(descriptor.digest)
-        archive = self._archive
-        found = (
-            archive.stream(blob.parts) if blob.packing is None else archive.stream_unpacked(blob.parts, blob.packing)
-        )
-        read = 0
-        async with aclosing(cast("AsyncGenerator[bytes, None]", found)) as chunks:
-            async for chunk in chunks:
-                self._meter.bytes += len(chunk)
-                yield chunk
-                read += len(chunk)
-                if read > descriptor.size:
-                    return
+        if blob.packing is None:
+            return self._streamed(self._archive.stream(blob.parts), descriptor)
+        return self._streamed(self._archive.stream_unpacked(blob.parts, blob.packing), descriptor)
 
     def _blob(self, digest: Digest) -> tuple[_Blob, str]:
         blob = self._image.blobs.get(digest)

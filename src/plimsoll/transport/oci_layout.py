@@ -6,14 +6,15 @@ import os
 from collections.abc import AsyncIterator
 
 from plimsoll import limits
-from plimsoll.errors import ContentError, InvalidReferenceError, LimitExceededError, NotFoundError, UnsupportedError
+from plimsoll.errors import ContentError, InvalidReferenceError, NotFoundError, UnsupportedError
 from plimsoll.model.descriptor import Descriptor
 from plimsoll.model.digest import Digest
-from plimsoll.model.location import Location, locate_path
+from plimsoll.model.location import locate_path
 from plimsoll.model.manifest import Index, RawManifest, parse_manifest
 from plimsoll.model.reference import ArchiveReference, LayoutReference
-from plimsoll.transport.base import Meter, checked_blob, checked_manifest
+from plimsoll.transport.base import checked_blob, checked_manifest, refuse_larger
 from plimsoll.transport.layout_index import LayoutCache, LayoutIndex
+from plimsoll.transport.local import LocalImage
 from plimsoll.transport.stores import Folder, Parts, Store, resolve
 
 
@@ -42,34 +43,14 @@ def refuse_ambiguous(reference: LayoutReference) -> None:
         )
 
 
-class LayoutSource:
+class LayoutSource(LocalImage):
     """One image of a layout and what lies beside it; ``aclose`` gives the store's handles back."""
 
     def __init__(self, reference: LayoutReference | ArchiveReference, *, store: Store, index: LayoutIndex) -> None:
+        super().__init__(locate_path(reference.transport, store.path))
         self._reference = reference
         self._store = store
         self._index = index
-        self._location = locate_path(reference.transport, store.path)
-        self._meter = Meter()
-
-    @property
-    def location(self) -> Location:
-        """What a policy matches: the resolved path."""
-        return self._location
-
-    @property
-    def meter(self) -> Meter:
-        """What this source has cost so far: bytes read, no requests."""
-        return self._meter
-
-    @property
-    def physical(self) -> None:
-        """No docker reference: the image is a local one."""
-
-    @property
-    def contacted(self) -> tuple[str, ...]:
-        """No registry."""
-        return ()
 
     async def manifest(self) -> RawManifest:
         """What the reference names: by digest, position or name, or the only image there is.
@@ -105,19 +86,12 @@ class LayoutSource:
     async def blob(self, descriptor: Descriptor, *, limit: int) -> bytes:
         """A small blob, digest and size checked; raises LimitExceededError where it is larger than ``limit`` bytes."""
         where = self._where(descriptor.digest)
-        if descriptor.size > limit:
-            raise LimitExceededError(f"{where} is said to have {descriptor.size} bytes: at most {limit}")
+        refuse_larger(descriptor, limit=limit, where=where)
         return checked_blob(self._read(descriptor.digest, limit=limit), descriptor, where=where)
 
-    async def stream(self, descriptor: Descriptor) -> AsyncIterator[bytes]:
+    def stream(self, descriptor: Descriptor) -> AsyncIterator[bytes]:
         """A blob's bytes as they come, NOT checked."""
-        read = 0
-        async for chunk in self._store.stream(_blob(descriptor.digest)):
-            self._meter.bytes += len(chunk)
-            yield chunk
-            read += len(chunk)
-            if read > descriptor.size:
-                return
+        return self._streamed(self._store.stream(_blob(descriptor.digest)), descriptor)
 
     async def tags(self) -> AsyncIterator[str]:
         """The names that the layout gives, in its order, each once."""
@@ -125,9 +99,7 @@ class LayoutSource:
             yield name
 
     def _read(self, digest: Digest, *, limit: int) -> bytes:
-        data = self._store.read(_blob(digest), limit=limit)
-        self._meter.bytes += len(data)
-        return data
+        return self._counted(self._store.read(_blob(digest), limit=limit))
 
     def _where(self, digest: Digest) -> str:
         return f"{digest} of {self._store.path}"

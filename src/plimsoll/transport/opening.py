@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
-import time
-from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from plimsoll.model.location import Location, locate_docker, locate_docker_archive, locate_path
@@ -50,19 +47,11 @@ class Transports:
         credentials_for: CredentialsFor,
         tls_for: TLSFor,
         routes: Routes | None = None,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        monotonic: Callable[[], float] = time.monotonic,
-        jitter: Callable[[], float] = random.random,
-        wall_s: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
         self._credentials_for = credentials_for
         self._tls_for = tls_for
         self._routes = routes
-        self._sleep = sleep
-        self._monotonic = monotonic
-        self._jitter = jitter
-        self._wall_s = wall_s
         self._registries: Registries | None = None
         self._layouts = LayoutCache()
         self._archives = ArchiveCache()
@@ -111,10 +100,6 @@ class Transports:
                 credentials_for=self._credentials_for,
                 tls_for=self._tls_for,
                 routes=self._routes,
-                sleep=self._sleep,
-                monotonic=self._monotonic,
-                jitter=self._jitter,
-                wall_s=self._wall_s,
             )
         return self._registries
 

@@ -6,31 +6,24 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Final
 
 from plimsoll import limits
-from plimsoll.errors import (
-    ConnectTimeoutError,
-    ContentError,
-    DigestMismatchError,
-    LimitExceededError,
-    PlimsollError,
-    RateLimitedError,
-    RegistryError,
-    TransportError,
-)
+from plimsoll.errors import DigestMismatchError, LimitExceededError, RegistryError, TransportError
 from plimsoll.model.descriptor import Descriptor
 from plimsoll.model.digest import Digest
-from plimsoll.model.location import Location, locate_docker
+from plimsoll.model.location import locate_docker
 from plimsoll.model.manifest import RawManifest
 from plimsoll.model.reference import DockerReference, is_tag
 from plimsoll.model.settings import CredentialsFor, Endpoint, EndpointsFor, HttpSettings, Routes, TLSFor
 from plimsoll.transport.auth import Authorizer, Key, Repository
-from plimsoll.transport.base import Meter, checked_blob, checked_manifest
+from plimsoll.transport.base import OneImage, checked_blob, checked_manifest, refuse_larger
 from plimsoll.transport.connections import BodyStream
 from plimsoll.transport.hosts import Host
 from plimsoll.transport.http import HttpClient
 from plimsoll.transport.lookaside import read_lookaside
+from plimsoll.transport.mirrors import first_served
 from plimsoll.transport.resuming import resumed
 from plimsoll.wire import (
     Reply,
@@ -133,19 +126,18 @@ def _contact(reference: DockerReference) -> str:
     return _CONTACT.get(reference.domain, reference.domain)
 
 
-class RegistrySource:
+class RegistrySource(OneImage):
     """One image of a registry and its repository, read at the first of ``endpoints`` that has the image.
 
     The endpoint that served the manifest gets all further requests; before that they go to the first.
     """
 
     def __init__(self, reference: DockerReference, *, endpoints: tuple[Endpoint, ...], registries: Registries) -> None:
+        super().__init__(locate_docker(reference))
         self._reference = reference
         self._endpoints = endpoints
         self._registries = registries
         self._authorizer = registries.authorizer
-        self._location = locate_docker(reference)
-        self._meter = Meter()
         self._contacted: list[str] = []
         self._physical, self._repository = self._at(endpoints[0])
 
@@ -155,16 +147,6 @@ class RegistrySource:
     def _at(self, endpoint: Endpoint) -> tuple[DockerReference, Repository]:
         physical, host = endpoint.reference, self._host(endpoint)
         return physical, Repository(host=host, domain=physical.domain, path=physical.path, stands_in=endpoint.stands_in)
-
-    @property
-    def location(self) -> Location:
-        """What a policy matches: the reference as the user wrote it."""
-        return self._location
-
-    @property
-    def meter(self) -> Meter:
-        """What this source has cost so far."""
-        return self._meter
 
     @property
     def physical(self) -> DockerReference:
@@ -192,30 +174,8 @@ class RegistrySource:
     async def _first_manifest(self) -> RawManifest:
         if len(self._endpoints) == 1:
             return await self._manifest_at(self._endpoints[0], once=False)
-        tried = 0
-        while True:
-            failures: dict[int, PlimsollError] = {}
-            for position in self._order():
-                try:
-                    # One try each and all of them again: the next endpoint is a better second try than the same.
-                    return await self._manifest_at(self._endpoints[position], once=True)
-                except (TransportError, ContentError) as error:
-                    failures[position] = error
-                    self._note(self._endpoints[position], error)
-            if not await self._again(list(failures.values()), tried=tried):
-                raise _all_failed([(self._endpoints[at].reference.identity, failures[at]) for at in sorted(failures)])
-            tried += 1
-
-    def _order(self) -> list[int]:
-        """The endpoints' positions as they are tried: those that were silent of late come last."""
-        now_s = self._registries.client.monotonic()
-        return sorted(
-            range(len(self._endpoints)), key=lambda at: self._host(self._endpoints[at]).silent_until_s > now_s
-        )
-
-    def _note(self, endpoint: Endpoint, error: PlimsollError) -> None:
-        if isinstance(error, ConnectTimeoutError):
-            self._host(endpoint).silent_until_s = self._registries.client.monotonic() + limits.SILENT_S
+        ask = partial(self._manifest_at, once=True)
+        return await first_served(self._endpoints, ask, host_of=self._host, client=self._registries.client)
 
     async def _manifest_at(self, endpoint: Endpoint, *, once: bool) -> RawManifest:
         physical, self._repository = self._at(endpoint)
@@ -227,16 +187,6 @@ class RegistrySource:
             return await self._manifest(digest_request(physical.path, physical.digest), once=once)
         return await self._manifest(tag_request(physical.path, physical.tag or "latest"), once=once)
 
-    async def _again(self, failures: list[PlimsollError], *, tried: int) -> bool:
-        """Wait until the endpoints are worth another round; False where none of them is."""
-        for error in failures:
-            try:
-                if await self._registries.client.paused(error, tried=tried):
-                    return True
-            except RateLimitedError:
-                continue  # it asks to wait too long
-        return False
-
     async def manifest_by_tag(self, tag: str) -> RawManifest:
         """Another manifest of the repository; raises NotFoundError where there is none."""
         return await self._manifest(tag_request(self._repository.path, tag))
@@ -244,18 +194,14 @@ class RegistrySource:
     async def manifest_by_digest(self, descriptor: Descriptor) -> RawManifest:
         """A child of an index, or a subject: digest and size are checked."""
         where = f"{self._physical.repository}@{descriptor.digest}"
-        if descriptor.size > limits.MANIFEST_BYTES:
-            raise LimitExceededError(
-                f"{where} is said to have {descriptor.size} bytes: at most {limits.MANIFEST_BYTES}"
-            )
+        refuse_larger(descriptor, limit=limits.MANIFEST_BYTES, where=where)
         raw = await self._manifest(digest_request(self._repository.path, descriptor.digest))
         return checked_manifest(raw, descriptor.digest, size=descriptor.size, where=where)
 
     async def blob(self, descriptor: Descriptor, *, limit: int) -> bytes:
         """A small blob, digest and size checked; raises LimitExceededError where it is larger than ``limit`` bytes."""
         where = f"{self._physical.repository}@{descriptor.digest}"
-        if descriptor.size > limit:
-            raise LimitExceededError(f"{where} is said to have {descriptor.size} bytes: at most {limit}")
+        refuse_larger(descriptor, limit=limit, where=where)
         request = blob_request(self._repository.path, descriptor.digest)
         try:
             reply = await self._get(request, limit=descriptor.size)
@@ -274,7 +220,7 @@ class RegistrySource:
 
     async def _open_blob(self, descriptor: Descriptor, offset: int) -> BodyStream:
         request = blob_request(self._repository.path, descriptor.digest, offset=offset)
-        reply = await self._authorizer.open(self._repository, request, meter=self._meter)
+        reply = await self._authorizer.open(self._repository, request, meter=self.meter)
         if isinstance(reply, BodyStream):
             return reply
         raise self._refused(reply, request)
@@ -315,7 +261,7 @@ class RegistrySource:
         found: list[Descriptor] = []
         while True:
             reply = await self._authorizer.get(
-                self._repository, request, limit=limits.REFERRERS_BYTES, meter=self._meter
+                self._repository, request, limit=limits.REFERRERS_BYTES, meter=self.meter
             )
             # Past the first page the API has shown that it is there: what fails then is a failure.
             if reply.status in _NO_REFERRERS_API and len(seen) == 1:
@@ -341,7 +287,7 @@ class RegistrySource:
         if not is_tag(digest.tag):
             return ()  # `sha512-HEX` is longer than a tag may be: no registry can have it
         request = tag_request(self._repository.path, digest.tag)
-        reply = await self._authorizer.get(self._repository, request, limit=limits.REFERRERS_BYTES, meter=self._meter)
+        reply = await self._authorizer.get(self._repository, request, limit=limits.REFERRERS_BYTES, meter=self.meter)
         if reply.status == 404:
             return ()
         if reply.status != 200:
@@ -364,7 +310,7 @@ class RegistrySource:
         return RawManifest(data=reply.body, content_type=reply.content_type)
 
     async def _get(self, request: Request, *, limit: int, once: bool = False) -> Reply:
-        reply = await self._authorizer.get(self._repository, request, limit=limit, meter=self._meter, once=once)
+        reply = await self._authorizer.get(self._repository, request, limit=limit, meter=self.meter, once=once)
         if reply.status != 200:
             raise self._refused(reply, request)
         return reply
@@ -379,7 +325,7 @@ class RegistrySource:
         if not base:
             return ()
         path = self._repository.path
-        return await read_lookaside(self._registries.client, self._meter, base=base, path=path, digest=digest)
+        return await read_lookaside(self._registries.client, self.meter, base=base, path=path, digest=digest)
 
     async def _kept_signatures(self, digest: Digest) -> tuple[bytes, ...]:
         # A 404 is no empty list: a registry that keeps signatures answers for every image that it has.
@@ -389,10 +335,3 @@ class RegistrySource:
 
     async def aclose(self) -> None:
         """Nothing is held: connections are the client's."""
-
-
-def _all_failed(failures: list[tuple[str, PlimsollError]]) -> PlimsollError:
-    """The last endpoint's error, the primary's, with what the mirrors said before it."""
-    mirrors = "; ".join([f"{name}: {error}" for name, error in failures[:-1]])
-    primary = failures[-1][1]
-    return type(primary)(f"{primary} (the mirrors failed before it: {mirrors})")

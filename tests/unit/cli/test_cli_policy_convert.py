@@ -109,7 +109,7 @@ def test_what_cannot_be_read_is_exit_1_and_writes_nothing(capfd, tmp_path, words
 
 
 def test_aliases_do_not_multiply(capfd, tmp_path):
-    nested = "&a0 {keys: {kms: 'awskms:///x'}}"
+    nested = "&a0 {keys: {kms: 'awskms:///alias/x'}}"
     for depth in range(4):
         aliases = ", ".join([f"*a{depth}"] * 60)
         nested = f"&a{depth + 1} {{attestor: {{entries: [{nested}, {aliases}]}}}}"

@@ -28,6 +28,7 @@ from plimsoll.policy.plimsoll_signers import (
     KEY_MEMBERS,
     KEY_SERVICES,
     PRESET_MEMBERS,
+    UNREAD_SERVICES,
 )
 from plimsoll.signatures.identities import ISSUER_PRESETS
 
@@ -118,9 +119,14 @@ def test_the_schema_has_the_words_that_the_reader_knows():
     assert tuple(SCHEMA["$defs"]["list"]["oneOf"][0]["enum"]) == LIST_WORDS
     assert tuple(SCHEMA["$defs"]["log"]["enum"]) == LOG_WORDS
     assert tuple(SCHEMA["$defs"]["preset"]["properties"]["preset"]["enum"]) == tuple(ISSUER_PRESETS)
-    assert set(re.findall(r"[a-z0-9]+(?=[|):])", SCHEMA["$defs"]["key"]["properties"]["uri"]["pattern"])) == set(
-        KEY_SERVICES
-    )
+    schemes = set(re.findall(r"[a-z0-9]+(?=[|):])", SCHEMA["$defs"]["key"]["properties"]["uri"]["pattern"]))
+    assert schemes == {*KEY_SERVICES, *UNREAD_SERVICES}
+
+
+@pytest.mark.parametrize("page", ["plimsoll-policy.md", "keys.md"])
+def test_the_references_name_every_scheme(page):
+    text = (DOCS / "reference" / page).read_text(encoding="utf-8")
+    assert [name for name in (*KEY_SERVICES, *UNREAD_SERVICES) if f"`{name}:" not in text] == []
 
 
 @pytest.mark.parametrize("name", [name for name in ROOMS if name != "claims"])

@@ -23,9 +23,21 @@ def test_the_compiled_back_end_is_in_use_unless_something_asked_otherwise():
 def test_every_public_name_is_of_the_back_end_in_use():
     ending = "_py" if BACKEND == "python" else ""
     modules = {
-        getattr(plimsoll.native, name).__module__ for name in ("Sha256", "jcs_encode", "read_json", "read_manifest")
+        getattr(plimsoll.native, name).__module__
+        for name in (
+            "DerReader",
+            "Message",
+            "Sha256",
+            "base64_decode",
+            "jcs_encode",
+            "read_certificate",
+            "read_json",
+            "read_manifest",
+        )
     }
-    assert modules == {f"plimsoll.native.{name}{ending}" for name in ("_sha256", "_jcs", "_reader")}
+    assert modules == {
+        f"plimsoll.native.{name}{ending}" for name in ("_base64", "_der", "_protojson", "_sha256", "_jcs", "_reader")
+    }
 
 
 @pytest.fixture

@@ -8,12 +8,13 @@ import pytest
 
 from fakes.signing import signer
 from fakes.sources import Memory, MemoryTransports, describe, index_bytes
+from plimsoll import limits
 from plimsoll.errors import UnreachableError, UsageError
 from plimsoll.model.descriptor import OCI_INDEX
 from plimsoll.model.digest import Digest
 from plimsoll.model.settings import IndexPolicy, Layers, Settings
 from plimsoll.model.verdict import Judgement, Outcome
-from plimsoll.pipeline import verifier as verifier_module
+from plimsoll.pipeline import reach as reach_module
 from plimsoll.pipeline.instances import combine_index, combine_instances
 from plimsoll.pipeline.platforms import IndexRule, PlatformChoice
 from plimsoll.pipeline.policies import Policy
@@ -42,7 +43,7 @@ def verify(tmp_path, monkeypatch):
     policy = Policy.from_keys(key, log=LogDemand.IGNORED)
 
     def run(memory, how=None, *, image=f"{NAME}:v1", platform=None, layers=Layers.NONE):
-        monkeypatch.setattr(verifier_module, "Transports", lambda *_, **__: MemoryTransports(memory))
+        monkeypatch.setattr(reach_module, "Transports", lambda *_, **__: MemoryTransports(memory))
         settings = Settings(index_policy=how and IndexPolicy(how), platform=platform, layers=layers)
 
         async def one():
@@ -292,3 +293,12 @@ def test_no_instance_and_no_judgement_accept_nothing():
     for policy in (IndexPolicy.BOTH, IndexPolicy.EITHER):
         with pytest.raises(ValueError, match="must have been judged"):
             combine_index(policy, index=None, below=Judgement(outcome=Outcome.ACCEPTED))
+
+
+@pytest.mark.parametrize(("most", "outcome"), [(3, Outcome.ACCEPTED), (2, Outcome.REJECTED), (1, Outcome.REJECTED)])
+def test_an_index_and_its_instances_share_what_checking_may_cost(verify, monkeypatch, most, outcome):
+    monkeypatch.setattr(limits, "SIGNATURE_CHECKS_PER_IMAGE", most)
+    verdict = verify(multi(GOOD, GOOD, GOOD), "both")
+    assert verdict.outcome is outcome
+    last = verdict.instances[-1].judgement
+    assert [reason.code for reason in last.reasons] == ([] if outcome is Outcome.ACCEPTED else ["limit-exceeded"])

@@ -16,7 +16,7 @@ from plimsoll.model.comparison import PolicyCase
 from plimsoll.model.descriptor import OCI_INDEX
 from plimsoll.model.settings import IndexPolicy, Settings
 from plimsoll.model.verdict import Outcome
-from plimsoll.pipeline import verifier as verifier_module
+from plimsoll.pipeline import reach as reach_module
 from plimsoll.pipeline.policies import Policy
 from plimsoll.pipeline.policy_cases import parse_cases, read_cases, run_cases
 from plimsoll.pipeline.verifier import Verifier
@@ -190,7 +190,7 @@ def judge(tmp_path, monkeypatch):
         for image, architecture in ((signed, "amd64"), (unsigned, "arm64"))
     ]
     memory.put_manifest(index_bytes(*listed), "v3", media_type=OCI_INDEX)
-    monkeypatch.setattr(verifier_module, "Transports", lambda *_, **__: MemoryTransports(memory))
+    monkeypatch.setattr(reach_module, "Transports", lambda *_, **__: MemoryTransports(memory))
     key = tmp_path / "alice.pub"
     key.write_bytes(ALICE.pem)
     policy = Policy.from_keys(key, log=LogDemand.IGNORED)

@@ -15,7 +15,7 @@ from plimsoll.model.digest import Digest
 from plimsoll.model.reference import parse_reference
 from plimsoll.model.settings import Settings
 from plimsoll.pipeline import policy_diff
-from plimsoll.pipeline import verifier as verifier_module
+from plimsoll.pipeline import reach as reach_module
 from plimsoll.pipeline.policies import Policy
 from plimsoll.pipeline.policy_diff import compare, compare_many
 from plimsoll.pipeline.shared_source import SharedSource
@@ -47,7 +47,7 @@ def policies(tmp_path):
 @pytest.fixture
 def diff(monkeypatch, policies):
     def run(memory, old, new, *images, transports=MemoryTransports):
-        monkeypatch.setattr(verifier_module, "Transports", lambda *_, **__: transports(memory))
+        monkeypatch.setattr(reach_module, "Transports", lambda *_, **__: transports(memory))
 
         async def compared():
             async with (

@@ -10,7 +10,7 @@ from plimsoll.errors import ConfigError, RejectedError, UnreadableKeyError, Usag
 from plimsoll.model.settings import Settings
 from plimsoll.model.trusted_root import CertificateAuthority
 from plimsoll.model.verdict import Outcome, Reason
-from plimsoll.pipeline import verifier as verifier_module
+from plimsoll.pipeline import reach as reach_module
 from plimsoll.pipeline.intake import Unread
 from plimsoll.pipeline.policies import Policy
 from plimsoll.pipeline.verifier import Verifier, verify
@@ -40,7 +40,7 @@ def memory(monkeypatch):
         image = found.put_image(f"v{at}", layers=(b"%d" % at,))
         if at % 3:
             found.sign(image, ALICE)
-    monkeypatch.setattr(verifier_module, "Transports", lambda *_, **__: MemoryTransports(found))
+    monkeypatch.setattr(reach_module, "Transports", lambda *_, **__: MemoryTransports(found))
     return found
 
 

@@ -37,6 +37,13 @@ def ready(requirements):
     return prepare(requirements, read_key=no_key, trust_root=None, attachments=True)
 
 
+def always(chosen):
+    async def ready_for(*_):
+        return chosen
+
+    return ready_for
+
+
 @asynccontextmanager
 async def bench(memory, *, requirements=None, layers=Layers.NONE, platform=None, ready_for=None, opening=None):
     chosen = ready(trusting(ALICE) if requirements is None else requirements)
@@ -44,7 +51,7 @@ async def bench(memory, *, requirements=None, layers=Layers.NONE, platform=None,
     with ThreadPoolExecutor(max_workers=2) as executor:
         yield Bench(
             transports=MemoryTransports(memory, opening=opening),
-            ready_for=ready_for or (lambda *_: chosen),
+            ready_for=ready_for or always(chosen),
             judges=Batcher(judge_batch, executor=executor, workers=2, most=8),
             hasher=BlobHasher(Batcher(hash_batch, executor=executor, workers=2, most=8)),
             layers=layers,
@@ -168,7 +175,7 @@ class TestEveryErrorBecomesAVerdict:
         assert memory.closed == 1
 
     def test_while_selecting_the_requirements(self, error, outcome, code):
-        def ready_for(*_):
+        async def ready_for(*_):
             raise error
 
         verdict = verify(signed(), ready_for=ready_for)
@@ -192,7 +199,7 @@ def test_a_signature_that_could_not_be_had_is_undetermined(error):
 def test_a_fault_of_the_judge_is_an_internal_error():
 
     broken = Ready(requirements=(object(),), attachments=True)
-    verdict = verify(signed(), ready_for=lambda *_: broken)
+    verdict = verify(signed(), ready_for=always(broken))
     assert (verdict.outcome, codes(verdict)) == (Outcome.UNDETERMINED, ["internal-error"])
     assert "please report" in verdict.reasons[0].message
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 
@@ -15,6 +16,7 @@ from plimsoll.config.keys import read_key_file
 from plimsoll.errors import PolicyError
 from plimsoll.model.location import locate_docker, locate_path
 from plimsoll.model.reference import parse_docker_reference
+from plimsoll.pipeline.fetched_keys import FetchedKeys
 from plimsoll.pipeline.policies import Policy
 from plimsoll.pipeline.policy_files import parse_policy_file
 from plimsoll.pipeline.requirements_at import RequirementsAt
@@ -144,7 +146,13 @@ def test_registries_d_has_its_say_where_a_policy_json_has(tmp_path):
 
 
 def requirements_at(policy, registries_d=None):
-    return RequirementsAt(policy=policy, trust=None, registries_d=registries_d, read_key=read_key_file)
+    return RequirementsAt(
+        policy=policy,
+        trust=None,
+        registries_d=registries_d,
+        read_key=read_key_file,
+        fetched=FetchedKeys(pytest.fail, executor=None),
+    )
 
 
 class Registries:
@@ -168,12 +176,12 @@ def test_a_document_s_own_rules_read_attached_signatures_and_no_lookaside(tmp_pa
         (plain, (False, "https://lookaside.example")),
         (extending, (False, "https://lookaside.example")),
     ):
-        ready = requirements_at(policy, Registries()).at(TEAM, TEAM.docker)
+        ready = asyncio.run(requirements_at(policy, Registries()).at(TEAM, TEAM.docker))
         assert (ready.attachments, ready.store) == expected
     elsewhere = locate_docker(parse_docker_reference("other.example/app"))
-    ready = requirements_at(extending, Registries()).at(elsewhere, elsewhere.docker)
+    ready = asyncio.run(requirements_at(extending, Registries()).at(elsewhere, elsewhere.docker))
     assert (ready.attachments, ready.store, ready.scope) == (True, None, "default")
-    beside = requirements_at(document).at(locate_path("dir", "/images/a"), None)
+    beside = asyncio.run(requirements_at(document).at(locate_path("dir", "/images/a"), None))
     assert (beside.attachments, beside.store) == (True, "")
 
 

@@ -69,7 +69,7 @@ def test_authorities_are_alternatives():
 
 
 LOST = [
-    {"key": {"kms": "openbao://x"}},
+    {"key": {"kms": "gitlab://x"}},
     {"key": {"data": "{{ no key }}"}},
     {"key": {"data": key("k1") + key("k2")}},
     {"key": {"data": key("k1"), "hashAlgorithm": "md5"}},
@@ -205,7 +205,7 @@ FIELDS = st.sampled_from(
     ]
 )
 LEAVES = (
-    st.sampled_from(["pass", "fail", key("k1"), "awskms:///a", "vuln", GITHUB, "^a$", "(", ""])
+    st.sampled_from(["pass", "fail", key("k1"), "awskms:///alias/a", "vuln", GITHUB, "^a$", "(", ""])
     | st.none()
     | st.booleans()
 )

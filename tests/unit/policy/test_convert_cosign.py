@@ -71,7 +71,7 @@ def test_an_attestation():
         "verify-attestation --key k.pub --policy p.rego",
         "verify-attestation --key k.pub --policy p.cue --policy q.cue",
         "verify --key https://keys.example/k.pub",
-        "verify --key env://KEY",
+        "verify --key gitlab://KEY",
         "verify --key k.pub --use-signed-timestamps",
         "verify --key k.pub --attachment sbom",
         "verify --sk",
@@ -144,6 +144,24 @@ def test_the_last_of_a_flag_counts_and_images_share_a_rule():
 def test_a_kms_key_keeps_its_name_and_digest():
     value, _ = parsed(convert("verify --key awskms:///alias/x --signature-digest-algorithm sha512 ghcr.io/acme/app"))
     assert value["keys"] == {"key": {"uri": "awskms:///alias/x", "digestAlgorithm": "sha512"}}
+
+
+@pytest.mark.parametrize("uri", ["k8s://ns/name", "env://KEY", "pkcs11:object=k", "openbao://k"])
+def test_a_key_from_elsewhere_keeps_its_name(uri):
+    value, _ = parsed(convert(f"verify --key {uri} ghcr.io/acme/app"))
+    assert value["keys"] == {"key": {"uri": uri}}
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["gitlab://x", "awskms:///a", "pkcs11:object=k?module-path=/usr/lib/x.so", "pkcs11:object=k?pin-value=24680"],
+)
+def test_a_key_that_a_document_cannot_name_rejects_and_shows_no_pin(uri):
+    conversion = convert(f"verify --key '{uri}' ghcr.io/acme/app")
+    value, _ = parsed(conversion)
+    assert "keys" not in value
+    assert [finding.effect.value for finding in conversion.findings if finding.place == "--key"] == ["rejects"]
+    assert "24680" not in repr(conversion)
 
 
 WORDS = st.sampled_from(

@@ -100,7 +100,7 @@ LOST = [
     {"keys": {"publicKeys": "{{ keys.data.release }}"}},
     {"keys": {"publicKeys": key("k1") + "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----"}},
     {"keys": {"kms": "gitlab://x"}},
-    {"keys": {"kms": "awskms:///x", "publicKeys": key("k1")}},
+    {"keys": {"kms": "awskms:///alias/x", "publicKeys": key("k1")}},
     {"keys": {"publicKeys": key("k1"), "unknown": 1}},
     {"keys": {"publicKeys": key("k1"), "rekor": PRIVATE}},
     {"keys": {"publicKeys": key("k1"), "rekor": {"pubkey": "x"}}},
@@ -298,6 +298,15 @@ def test_image_validating_policies():
     assert (type(part), part.type) == (AttestationsRequired, "https://cyclonedx.org/bom")
 
 
+def test_annotations_of_an_attestation_are_not_dropped():
+    cosign = {"keyless": {"identities": [{"issuer": ISSUER, "subject": "x"}]}, "annotations": {"team": "a"}}
+    attested = "images.containers.map(image, verifyAttestationSignatures(image, attestations.sbom, [attestors.ci])).all(e, e > 0)"
+    for expression, kind in ((SIGNED.format("attestors.ci"), SignaturesRequired), (attested, Reject)):
+        ((part,),) = requirements(ivpol(expression, attestors=[{"name": "ci", "cosign": cosign}]))[0].values()
+        assert isinstance(part, kind)
+        assert kind is Reject or part.annotations == (("team", "a"),)
+
+
 @pytest.mark.parametrize(
     "expression",
     [
@@ -363,7 +372,7 @@ FIELDS = st.sampled_from(
         "additionalExtensions",
     ]
 )
-LEAVES = st.sampled_from([key("k1"), key("k2"), "awskms:///a", ISSUER, "a*", "(", "", 1, 2, True, None])
+LEAVES = st.sampled_from([key("k1"), key("k2"), "awskms:///alias/a", ISSUER, "a*", "(", "", 1, 2, True, None])
 TREES = st.recursive(
     LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(FIELDS, inner, max_size=3), max_leaves=10
 )

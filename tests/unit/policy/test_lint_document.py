@@ -57,7 +57,7 @@ def ruled(*scopes):
             "age-without-log",
         ),
         (
-            GOOD | {"keys": {"alice": {"uri": "awskms:///a"}}},
+            GOOD | {"keys": {"alice": {"uri": "gcpkms://projects/p"}}},
             "rules[0].require[0].signatures",
             "key-not-supported",
         ),
@@ -85,6 +85,20 @@ def test_keys_are_read_only_when_asked_and_equal_ones_are_seen():
     document = GOOD | {"keys": keys, "default": [{"signatures": {"from": ["lost", "again"]}}]}
     assert codes(document) == []
     assert codes(document, read_key=files) == [("keys.lost", "key-unusable"), ("keys.again", "key-duplicate")]
+
+
+def test_keys_from_elsewhere_are_read_where_they_can_be():
+    def read_reference(reference):
+        if reference == "env://LOST":
+            raise UnreadableKeyError("the variable is not set")
+        assert reference == "env://ALICE"
+        return pem("alice").encode()
+
+    keys = {"alice": {"data": pem("alice")}, "again": {"uri": "env://ALICE"}, "lost": {"uri": "env://LOST"}}
+    document = GOOD | {"keys": keys, "default": [{"signatures": {"from": ["lost", "again"]}}]}
+    assert codes(document) == codes(document, read_key=files) == []
+    found = codes(document, read_key=files, read_reference=read_reference)
+    assert found == [("keys.again", "key-duplicate"), ("keys.lost", "key-unusable")]
 
 
 def test_the_extended_policy_is_linted_too_and_its_default_is_nobodys():

@@ -269,12 +269,44 @@ def test_a_key_that_cannot_be_read_is_undetermined_only_where_it_might_matter():
     assert codes(judged(either, read_key=unreadable)) == ["no-signature"]
 
 
-def test_a_key_in_a_kms_is_unsupported_and_never_hides_what_is_sure():
-    asked = document(signatures("kms"), keys={"kms": {"uri": "awskms:///alias/release"}})
+@pytest.mark.parametrize("uri", ["gcpkms://projects/p", "azurekms://vault/k", "k8s://ns/name"])
+def test_a_key_that_nothing_reads_is_unsupported_and_never_hides_what_is_sure(uri):
+    asked = document(signatures("kms"), keys={"kms": {"uri": uri}})
     found = judged(asked, signed("alice"))
     assert (found.outcome.value, codes(found)[0]) == ("undetermined", "unsupported")
-    assert "plimsoll[aws]" in found.reasons[0].message
+    assert all(word in found.reasons[0].message for word in ("keys.kms", uri, "not read yet"))
     assert codes(judged(asked)) == ["no-signature"]
+
+
+@pytest.mark.parametrize("said", ["no answer", None])
+def test_a_key_from_elsewhere_that_cannot_be_had_is_undetermined_and_never_hides_what_is_sure(said):
+    def read_reference(reference):
+        assert reference == uri
+        if said is None:
+            return b"no key"
+        raise UnreadableKeyError(f"the key {reference!r}: {said}")
+
+    uri = "awskms:///alias/release"
+    either = document(signatures("alice", "kms"), keys={"alice": {"data": pem("alice")}, "kms": {"uri": uri}})
+
+    def found(*made):
+        return judged_by(ready(either, read_reference=read_reference), *made)
+
+    assert found(signed("alice")).outcome.value == "accepted"
+    lost = found(signed("mallory"))
+    assert (lost.outcome.value, codes(lost)[0]) == ("undetermined", "key-unreadable")
+    assert all(word in lost.reasons[0].message for word in ("keys.kms", repr(uri), said or "PEM"))
+    assert codes(found()) == ["no-signature"]
+
+
+def test_without_a_reader_for_references_there_are_none():
+    asked = document(signatures("kms"), keys={"kms": {"uri": "env://K"}})
+    found = judged(asked, signed("alice"))
+    assert (codes(found)[0], "from files only" in found.reasons[0].message) == ("key-unreadable", True)
+
+
+def judged_by(prepared, *made):
+    return judge(prepared, evidence(*made))
 
 
 def test_paths_count_from_the_documents_folder():

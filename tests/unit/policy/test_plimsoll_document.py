@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 
 from fakes.documents import CI, parsed, pem
 from plimsoll import limits
-from plimsoll.errors import PolicyError
+from plimsoll.errors import PolicyError, UnreadableKeyError
 from plimsoll.model.identity import Exact, Glob, Identity, Regexp
 from plimsoll.model.location import locate_docker, locate_path
 from plimsoll.model.reference import parse_docker_reference
+from plimsoll.model.token_uri import parse_token_uri
 from plimsoll.policy.document import parse_policy
 from plimsoll.policy.plimsoll_document import choose
+from plimsoll.policy.plimsoll_signers import checked_reference
 from plimsoll.policy.requirements import (
     AllOf,
     AnyOf,
@@ -36,7 +38,7 @@ GOOD = {
     "keys": {
         "release": {"path": "release.pub", "notBefore": "2025-01-01", "notAfter": "2027-01-01T12:00:00+01:00"},
         "backup": {"data": pem("alice"), "digestAlgorithm": "sha384"},
-        "hsm": {"uri": "pkcs11:token=release"},
+        "hsm": {"uri": "pkcs11:token=release;object=key"},
     },
     "identities": {
         "ci": {"issuer": GITHUB, "subjectPattern": "https://github.com/acme/*/.github/workflows/r.yml@refs/tags/*"},
@@ -89,7 +91,7 @@ def test_a_document_is_read_in_full():
     assert policy.signers["backup"] == NamedKey(
         name="backup", source=KeySource(data=(pem("alice").encode(),)), hash_name="sha384"
     )
-    assert policy.signers["hsm"] == NamedKey(name="hsm", reference="pkcs11:token=release")
+    assert policy.signers["hsm"] == NamedKey(name="hsm", reference="pkcs11:token=release;object=key")
     identities = {name: found.identity for name, found in policy.signers.items() if isinstance(found, NamedIdentity)}
     assert identities == {
         "ci": Identity(
@@ -150,7 +152,9 @@ WRONG_COUNTS = [0, -1, True, False, 1.0, "1", None, [1]]
         ((*RELEASE, "notBefore"), ["tomorrow", "2027-02-30", "2028-01-01"]),
         ((*RELEASE, "digestAlgorithm"), ["md5", "", 256]),
         (("keys", "backup", "data"), ["", "release.pub", "-----BEGIN PUBLIC KEY-----\u00e4"]),
-        (("keys", "hsm", "uri"), ["", "nokms://x", "awskms:x", "file", "http://x"]),
+        (("keys", "hsm", "uri"), ["", "nokms://x", "awskms:x", "file", "http://x", "AWSKMS:///alias/a", "awskms:///a", "env://a-b", "hashivault://",
+                                   "env:K", "pkcs11:token=a", "pkcs11:object=a?module-path=/usr/lib/x.so",
+                                   "pkcs11:object=a?pin-value=24680"]),
         (("keys", "ci"), [{"path": "a"}]),
         (("identities",), [None, [], {}, ...]),
         ((*CI_AT, "issuer"), [..., "", None, 1]),
@@ -216,6 +220,32 @@ def test_a_message_names_the_place_and_what_to_do():
         parsed(changed(*SIGNATURES, "atleast", to=2))
     with pytest.raises(PolicyError, match=r"^keys\.release\.path: .* belongs into uri"):
         parsed(changed(*RELEASE, "path", to="awskms:///a"))
+
+
+SCHEMES = ("env://K", "hashivault://k", "awskms:///alias/a", "k8s://n/s", "pkcs11:object=a", "pkcs11:id=%01")
+QUERIES = st.text(max_size=20) | st.sampled_from(["?module-path=/m.so", "?pin-value=1", "?pin-source=/p", ";type=cert"])
+
+
+@pytest.mark.parametrize("path", [(*RELEASE, "path"), ("keys", "hsm", "uri")])
+@pytest.mark.parametrize("start", ["pkcs11:object=a", "pkcs11:a", "PKCS11:object=a", "vault://u:24680@h/a"])
+def test_a_message_shows_no_pin(path, start):
+    with pytest.raises(PolicyError) as found:
+        parsed(changed(*path, to=f"{start}?pin-value=24680"))
+    assert "24680" not in str(found.value)
+
+
+@settings(max_examples=100)
+@given(st.text(max_size=40) | st.tuples(st.sampled_from(SCHEMES), QUERIES).map("".join))
+def test_any_reference_is_kept_as_it_is_or_refused(text):
+    try:
+        assert checked_reference(text) == text
+    except UnreadableKeyError:
+        return
+    policy = parsed(changed("keys", "hsm", "uri", to=text))
+    assert policy.signers["hsm"].reference == text
+    if text.startswith("pkcs11:"):
+        named = parse_token_uri(text)
+        assert (named.module_path, named.pin_value) == (None, None)
 
 
 def test_lists_inside_one_another_have_an_end():

@@ -18,6 +18,7 @@ from fakes.sigstore import LEAF_S, OIDC, SUBJECT, PrivateSigstore
 from plimsoll.errors import SignatureError, UntrustedKeyError
 from plimsoll.model.digest import Digest
 from plimsoll.model.identity import Exact, Identity
+from plimsoll.signatures import proven_facts
 from plimsoll.signatures.bundle import parse_bundle
 from plimsoll.signatures.certificate_paths import is_issued
 from plimsoll.signatures.formats import Artifact, IdentityTrust, LogByRoot, LogIgnored
@@ -189,13 +190,37 @@ def test_a_certificate_that_states_two_algorithms_was_issued_by_nobody():
     assert not is_issued(Certificate(der[:first] + ecdsa_sha384 + der[first + len(ecdsa_sha384) :]), by=root.value)
 
 
-def test_the_memory_is_bounded_and_keeps_what_is_used():
+def test_the_memory_is_bounded_and_keeps_what_is_used(monkeypatch):
     facts, by = ProvenFacts(most=3), signer("p256")
     made = {data: by.sign(data) for data in (b"kept", b"1", b"2", b"3", b"4")}
     for data in (b"kept", b"1", b"2", b"kept", b"3", b"kept", b"4"):
         facts.verify_by_key(by.key, signature=made[data], signed=data, hash_name="sha256")
         assert len(facts) <= 3
-    assert {fact[3] for fact in facts._facts} == {b"3", b"kept", b"4"}
+    asked = []
+    monkeypatch.setattr(proven_facts, "verify_by_key", lambda _key, *, signed, **_: asked.append(signed))
+    for data in (b"3", b"kept", b"4", b"1"):
+        facts.verify_by_key(by.key, signature=made[data], signed=data, hash_name="sha256")
+    assert asked == [b"1"]
+
+
+def test_the_memory_of_a_fact_is_small_whatever_it_is_about():
+    facts, by, large = ProvenFacts(), signer("p256"), b"x" * 1_000_000
+    facts.verify_by_key(by.key, signature=by.sign(large), signed=large, hash_name="sha256")
+    root = authority("root")
+    assert facts.is_issued(leaf(root).value, by=root.value)
+    assert len(pickle.dumps(facts._facts)) < 2 * 100
+
+
+def test_no_two_facts_run_into_one(monkeypatch):
+    """Of the parts that a fact is about none can lend its bytes to the next: all of them are asked anew."""
+    asked = []
+    monkeypatch.setattr(proven_facts, "verify_by_key", lambda *_, **about: asked.append(about))
+    facts, by = ProvenFacts(), signer("p256")
+    for signature, signed in ((b"ab", b"cd"), (b"a", b"bcd"), (b"abc", b"d"), (b"abcd", b""), (b"", b"abcd")):
+        for name in ("sha256", "sha384"):
+            for _ in range(2):
+                facts.verify_by_key(by.key, signature=signature, signed=signed, hash_name=name)
+    assert len(asked) == len(facts) == 10
 
 
 def test_a_pickle_carries_no_facts():

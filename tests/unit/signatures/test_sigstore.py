@@ -14,7 +14,17 @@ from hypothesis import strategies as st
 from fakes.bundles import statement_bytes
 from fakes.pki import authority
 from fakes.signing import LOGGED_AT_S, attachment, b64, signer
-from fakes.sigstore import CERTIFICATE, CHAIN, OIDC, SUBJECT, TIMESTAMP, PrivateSigstore, sign_as, sign_ed25519ph
+from fakes.sigstore import (
+    CERTIFICATE,
+    CHAIN,
+    LEAF_S,
+    OIDC,
+    SUBJECT,
+    TIMESTAMP,
+    PrivateSigstore,
+    sign_as,
+    sign_ed25519ph,
+)
 from plimsoll.errors import (
     BadSignatureError,
     BundleInvalidError,
@@ -39,6 +49,7 @@ from plimsoll.signatures.annotated_timestamp import annotated_times
 from plimsoll.signatures.bundle import parse_bundle
 from plimsoll.signatures.cosign import parse_attachment, verify_signature
 from plimsoll.signatures.cosign_attestation import attestation_places, parse_attestation, verify_attestation
+from plimsoll.signatures.dsse import IN_TOTO, pae
 from plimsoll.signatures.formats import (
     Artifact,
     IdentityTrust,
@@ -53,6 +64,7 @@ from plimsoll.signatures.formats import (
 from plimsoll.signatures.keyless import verify_leaf
 from plimsoll.signatures.signed_content import SignedContent, own_hash, verify_content
 from plimsoll.signatures.sigstore import needs_bytes, verify_bundle
+from plimsoll.signatures.timestamp import verify_timestamp
 from plimsoll.signatures.trust_index import index_root
 
 DATA = b"an artifact"
@@ -500,6 +512,9 @@ def test_a_log_without_promises_proves_no_time():
     # A key needs none: it has no window of its own.
     keyed = instance("v2").sign(DATA, by=signer(), stamped=False)
     assert verify(keyed, key_trust("p256", log="v2")).signed_at_s is None
+    # A timestamp that does not verify is no more than none: a key needs no time where a log has the signature.
+    stamped = keyed.changed(timestamps=(instance("v2").stamp(b"another"),))
+    assert verify(stamped, key_trust("p256", log="v2")).signed_at_s is None
 
 
 @pytest.mark.parametrize("stamped", [True, False])
@@ -552,9 +567,8 @@ def test_a_keyless_sig_layer():
         ({"changed": {CERTIFICATE: "no certificate"}}, CertificateUntrustedError),
         ({"changed": {CHAIN: "no chain"}}, CertificateUntrustedError),
         ({"at_s": LATER}, CertificateExpiredError),
-        ({"changed": {TIMESTAMP: "{}"}}, TimestampInvalidError),
     ],
-    ids=["log", "leaf", "bad leaf", "bad chain", "late", "bad timestamp"],
+    ids=["log", "leaf", "bad leaf", "bad chain", "late"],
 )
 def test_a_keyless_sig_layer_that_lacks_something(changes, fault):
     with pytest.raises(fault):
@@ -678,18 +692,85 @@ def with_data(layer, data):
     return attachment(data, annotations=annotations, media_type=layer.descriptor.media_type)
 
 
+def test_an_att_layer_signed_by_the_hash_that_is_asked_for():
+    layer = instance().att_layer(STATEMENT, by=signer(), is_logged=False)
+    envelope = json.loads(layer.data)
+    envelope["signatures"] = [{"sig": b64(signer().sign(pae(IN_TOTO, STATEMENT), hash_name="sha512"))}]
+    layer = with_data(layer, json.dumps(envelope).encode())
+    keys = (signer().key,)
+    assert verify_att(layer, KeyTrust(keys=keys, log=LogIgnored(), hash_name="sha512")).key == signer().fingerprint
+    with pytest.raises(UntrustedKeyError):
+        verify_att(layer, KeyTrust(keys=keys, log=LogIgnored()))
+
+
 # --- the timestamp annotation ------------------------------------------------------------------------------------------------------
+
+
+def stamped_bundle(response, **how):
+    made = instance().sign_image(DIGEST, **how)
+    return made.changed(timestamps=(response,))
+
+
+@pytest.mark.parametrize("text", ["{}", '{"SignedRFC3161Timestamp":"!"}', "another's"])
+def test_a_timestamp_that_does_not_verify_proves_no_time_and_spoils_none(text):
+    """The same for .sig, .att and bundles; refused where no log promised another time."""
+    response = instance().stamp(b"another signature")
+    text = json.dumps({"SignedRFC3161Timestamp": b64(response)}) if text == "another's" else text
+    bad, ignoring = {TIMESTAMP: text}, identity_trust(index(), log=LogIgnored())
+    for found in (
+        verify_sig(instance().sig_layer(DIGEST, changed=bad), identity_trust(index())),
+        verify_att(instance().att_layer(STATEMENT, changed=bad), identity_trust(index())),
+        verify(stamped_bundle(response), identity_trust(index())),
+    ):
+        assert found.signed_at_s == LOGGED_AT_S
+    for refused in (
+        lambda: verify_sig(instance().sig_layer(DIGEST, is_logged=False, changed=bad), ignoring),
+        lambda: verify_att(instance().att_layer(STATEMENT, is_logged=False, changed=bad), ignoring),
+        lambda: verify(stamped_bundle(response, is_logged=False), ignoring),
+    ):
+        with pytest.raises(TimestampInvalidError):
+            refused()
+
+
+def test_a_timestamp_that_verifies_counts_beside_the_logs_promise():
+    late = instance().stamp(SIGNED, at_s=LOGGED_AT_S + 2 * LEAF_S)
+    text = json.dumps({"SignedRFC3161Timestamp": b64(late)})
+    assert annotated_times(text, signature=SIGNED, root=index(), promised_s=5.0) == (5.0, LOGGED_AT_S + 2 * LEAF_S)
+    assert annotated_times(None, signature=SIGNED, root=index(), promised_s=5.0) == (5.0,)
+
+
+SIGNED = b"signature"
+
+
+@pytest.mark.parametrize("name", ["acme", "evil"])
+def test_the_timestamps_of_a_self_made_certificate_are_not_read(name, monkeypatch):
+    """32 of them cost 32 checks or more, and the leaf that nobody trusted issued costs one at most."""
+    read = []
+    monkeypatch.setattr(
+        "plimsoll.signatures.sigstore.verify_timestamp",
+        lambda response, **how: read.append(response) or verify_timestamp(response, **how),
+    )
+    made = instance(name=name).sign_image(DIGEST, is_logged=False)
+    made = made.changed(timestamps=tuple(instance().stamp(made.signature, at_s=LOGGED_AT_S + at) for at in range(3)))
+    trust = identity_trust(index(), log=LogIgnored())
+    if name == "acme":
+        assert verify(made, trust).signed_at_s == LOGGED_AT_S
+        assert len(read) == 3
+    else:
+        with pytest.raises(CertificateUntrustedError):
+            verify(made, trust)
+        assert read == []
 
 
 def test_an_annotated_timestamp():
     response = instance().stamp(b"signature")
     text = json.dumps({"SignedRFC3161Timestamp": b64(response)})
-    assert annotated_times(text, signature=b"signature", root=index()) == (LOGGED_AT_S,)
-    assert annotated_times(None, signature=b"signature", root=index()) == ()
+    assert annotated_times(text, signature=b"signature", root=index(), promised_s=None) == (LOGGED_AT_S,)
+    assert annotated_times(None, signature=b"signature", root=index(), promised_s=None) == ()
     with pytest.raises(TimestampInvalidError):
-        annotated_times(text, signature=b"another", root=index())
+        annotated_times(text, signature=b"another", root=index(), promised_s=None)
     with pytest.raises(TimestampInvalidError):
-        annotated_times(text, signature=b"signature", root=index(without=("timestampAuthorities",)))
+        annotated_times(text, signature=b"signature", root=index(without=("timestampAuthorities",)), promised_s=None)
 
 
 @pytest.mark.parametrize(
@@ -710,8 +791,9 @@ def test_an_annotated_timestamp():
     ids=range(11),
 )
 def test_an_annotation_that_holds_no_timestamp(text):
-    with pytest.raises((TimestampInvalidError, BadSignatureError)):
-        annotated_times(text, signature=b"signature", root=index())
+    with pytest.raises(TimestampInvalidError):
+        annotated_times(text, signature=b"signature", root=index(), promised_s=None)
+    assert annotated_times(text, signature=b"signature", root=index(), promised_s=7.0) == (7.0,)
 
 
 # --- whatever comes ----------------------------------------------------------------------------------------------------------------
