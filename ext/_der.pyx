@@ -5,11 +5,11 @@ from libc.stdint cimport uint8_t
 
 cimport cython
 
+import datetime
 import re
-from datetime import UTC, datetime
 
+from plimsoll import limits
 from plimsoll.errors import BadSignatureError
-from plimsoll.limits import CERTIFICATE_EXTENSIONS, DER_ELEMENTS
 from plimsoll.native.fields import CertificateFields
 
 cdef enum:
@@ -31,8 +31,8 @@ cdef enum:
     NAME_PARTS = 8
     NAME_CHARS = 64
 
-cdef Py_ssize_t most_elements = DER_ELEMENTS
-cdef Py_ssize_t most_extensions = CERTIFICATE_EXTENSIONS
+cdef Py_ssize_t most_elements = limits.DER_ELEMENTS
+cdef Py_ssize_t most_extensions = limits.CERTIFICATE_EXTENSIONS
 cdef object time_form = re.compile(rb"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\.\d{0,8}[1-9])?Z")
 
 
@@ -127,7 +127,7 @@ cdef class DerReader:
             raise BadSignatureError(f"{said(self.what)}.{name} {content[:40]!r} is no UTC time to the second or finer")
         year, month, day, hour, minute, second = map(int, found.groups()[:6])
         try:
-            whole = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+            whole = datetime.datetime(year, month, day, hour, minute, second, tzinfo=datetime.UTC)
         except ValueError as error:
             raise BadSignatureError(f"{said(self.what)}.{name} {content[:40]!r} is no time: {error}") from error
         return whole.timestamp() + float(found[7] or 0)

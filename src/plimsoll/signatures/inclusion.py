@@ -32,9 +32,8 @@ def check_inclusion(proof: UntrustedInclusionProof, *, leaf: bytes) -> None:
         )
     if {len(each) for each in (*proof.hashes, proof.root_hash)} != {_HASH_BYTES}:
         raise LogProofInvalidError(f"a hash of the inclusion proof has not {_HASH_BYTES} bytes, as SHA-256 has")
-    on_the_left = (
-        index | -1 << inner
-    ) & _ALL_LEVELS  # bit by bit from the leaf's level: whether the sibling stands there
+    # Bit by bit from the leaf's level: whether the sibling stands there.
+    on_the_left = (index | -1 << inner) & _ALL_LEVELS
     node = sha256_tree_root(leaf, proof.hashes, left=on_the_left)
     if node != proof.root_hash:
         raise LogProofInvalidError("the inclusion proof does not lead from this entry to the root it names")

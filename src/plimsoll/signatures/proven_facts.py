@@ -75,8 +75,4 @@ class ProvenFacts:
 
 def _fact(*parts: bytes) -> bytes:
     """All that a fact is about, in 32 bytes; each part with its length, so that no two facts run into one."""
-    told = hashlib.sha256()
-    for part in parts:
-        told.update(len(part).to_bytes(8))
-        told.update(part)
-    return told.digest()
+    return hashlib.sha256(b"".join([b"%d:%b" % (len(part), part) for part in parts])).digest()
