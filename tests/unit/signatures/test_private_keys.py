@@ -221,7 +221,9 @@ def test_other_documents_are_refused(path, value):
         parse_private_key(encrypted(changed(path, value)))
 
 
-@pytest.mark.parametrize("edit", [lambda t: t + " x", lambda t: t[:-1], lambda t: t[:-1] + ',"kdf":{}}', lambda t: "[]"])
+@pytest.mark.parametrize(
+    "edit", [lambda t: t + " x", lambda t: t[:-1], lambda t: t[:-1] + ',"kdf":{}}', lambda t: "[]"]
+)
 def test_json_that_is_not_strict_is_refused(edit):
     with pytest.raises(UnreadableKeyError):
         parse_private_key(encrypted(edit(sealed())))

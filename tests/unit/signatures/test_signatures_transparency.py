@@ -219,10 +219,14 @@ def test_the_right_log_among_several():
     refused(promise(), "does not verify", trust=LogByKeys(keys=keys[:2]))
     root = parse_trusted_root(trusted_root_bytes(*[log.trusted() for log in [*others, LOG]]))
     verify(promise(), trust=LogByRoot(root=index_root(root)))
-    refused(promise(log=others[0], logID=LOG.log_id.hexdigest()), "does not verify", trust=LogByRoot(root=index_root(root)))
+    refused(
+        promise(log=others[0], logID=LOG.log_id.hexdigest()), "does not verify", trust=LogByRoot(root=index_root(root))
+    )
 
 
-@pytest.mark.parametrize("trust", [LogByRoot(root=index_root(TrustRoot())), LogByKeys(keys=())], ids=["no log", "no key"])
+@pytest.mark.parametrize(
+    "trust", [LogByRoot(root=index_root(TrustRoot())), LogByKeys(keys=())], ids=["no log", "no key"]
+)
 def test_no_trusted_log_is_no_proof(trust):
     refused(promise(), "trusted", trust=trust)
 
