@@ -52,7 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     try:
         code = _dispatch(words)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # closed by the shell (>&-): a command that writes has said so
+            sys.stdout.flush()
     except PlimsollError as error:
         return _complain(str(error))
     except KeyboardInterrupt:

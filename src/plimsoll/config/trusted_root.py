@@ -53,7 +53,7 @@ def read_trusted_root(path: str) -> ConfigFile:
     try:
         return read_file(path, limit=limits.TRUSTED_ROOT_BYTES, error=TrustRootError)
     except (FileNotFoundError, TrustRootError) as error:
-        raise TrustRootError(f"the trusted root {error}, which --trusted-root names") from None
+        raise TrustRootError(f"--trusted-root: {error}") from None
 
 
 def public_good_root(environ: Mapping[str, str], *, now_s: float) -> FoundRoot:

@@ -138,7 +138,7 @@ def parse_pem_key(pem: bytes) -> PublicKey:
     if block is None:
         raise UnreadableKeyError("the PEM block is broken or cut")
     if block[1] not in (b"PUBLIC KEY", b"RSA PUBLIC KEY"):
-        raise UnreadableKeyError(f"a {block[1].decode()} is no public key: -----BEGIN PUBLIC KEY----- is needed")
+        raise UnreadableKeyError(f"{block[1].decode()} is no public key: -----BEGIN PUBLIC KEY----- is needed")
     try:
         der = base64.b64decode(b"".join(block[2].split()), validate=True)
     except binascii.Error as error:

@@ -155,6 +155,7 @@ class StoredSignature:
 
     digest: Digest
     reference: str
+    """Empty for a bundle that was given no name: it names a digest."""
     place: str
 
 
@@ -214,16 +215,17 @@ async def _sign_in_registry(
     async with aclosing(source):
         signed = _signed(await source.manifest(), reference, order)
         claim = signed.claim
-        places = []
+        stored = []
         # Files first: what is wrong with a lookaside shows before anything goes to the registry.
         for signature in sorted(await _made(order, claim), key=lambda made: not isinstance(made, SimpleSignature)):
             if isinstance(signature, SigstoreSignature | MadeBundle):
                 where = await _attach(signature, signed, source=source, destination=destination, now_s=order.now_s)
-                places.append(f"docker://{image.repository}{where}")
+                place = f"docker://{image.repository}{where}"
             else:
                 base = _written_base(lookasides, image)
-                places.append(write_lookaside(base, path=image.path, digest=claim.digest, data=signature.message))
-    return _stored(claim, places)
+                place = write_lookaside(base, path=image.path, digest=claim.digest, data=signature.message)
+            stored.append(_stored(order, claim, signature, place))
+    return tuple(stored)
 
 
 def _written_base(lookasides: RegistriesD, image: DockerReference) -> str:
@@ -239,15 +241,15 @@ async def _sign_in_layout(
     async with aclosing(await reach.transports.open(image)) as source:
         signed = _signed(await source.manifest(), reference, order)
     claim = signed.claim
-    places = []
+    stored = []
     for signature in await _made(order, claim):
         if isinstance(signature, SimpleSignature):
             raise UnsupportedError(f"{image}: an OCI layout has no place for GPG signatures: sign with a sigstore key")
         # Opened anew for each: what the one before it wrote must be seen.
         async with aclosing(await reach.transports.open(image)) as source:
             where = await _attach(signature, signed, source=source, destination=destination, now_s=order.now_s)
-        places.append(f"oci:{image.path}{where}")
-    return _stored(claim, places)
+        stored.append(_stored(order, claim, signature, f"oci:{image.path}{where}"))
+    return tuple(stored)
 
 
 async def _sign_in_directory(
@@ -260,7 +262,7 @@ async def _sign_in_directory(
     async with aclosing(await reach.transports.open(image)) as source:
         claim = _signed(await source.manifest(), reference, order).claim
     made = [signature for signature in await _made(order, claim) if not isinstance(signature, MadeBundle)]
-    return _stored(claim, [write_beside(image, stored_form(signature)) for signature in made])
+    return tuple([_stored(order, claim, one, write_beside(image, stored_form(one))) for one in made])
 
 
 async def _made(order: SigningOrder, claim: Claim) -> list[MadeSignature]:
@@ -357,5 +359,6 @@ def make_claim(digest: Digest, reference: str, *, now_s: float) -> Claim:
     )
 
 
-def _stored(claim: Claim, places: list[str]) -> tuple[StoredSignature, ...]:
-    return tuple([StoredSignature(digest=claim.digest, reference=claim.reference, place=place) for place in places])
+def _stored(order: SigningOrder, claim: Claim, signature: MadeSignature, place: str) -> StoredSignature:
+    nameless = isinstance(signature, MadeBundle) and order.identity is None
+    return StoredSignature(digest=claim.digest, reference="" if nameless else claim.reference, place=place)

@@ -188,7 +188,8 @@ def _lacking(asked: AdHoc, annotations: Mapping[str, object], what: str) -> Reas
     for name, value in asked.annotations:
         said = annotations.get(name)
         if said != value:
-            message = f"a good {what}, but {name} is {said!r:.99} in it, not {value!r:.99}"
+            found = f"{name} is {said!r:.99} in it" if name in annotations else f"it has no {name}"
+            message = f"a good {what}, but {found}, not {value!r:.99}"
             return Reason(code="identity-mismatch", message=message)
     return None
 

@@ -119,9 +119,9 @@ def _unlike_a_signature(asked: SignaturesRequired, found: Verified) -> Reason | 
         )
     for name, value in asked.annotations:
         if found.annotations.get(name) != value:
-            message = (
-                f"a good signature, but {name:.99} is {found.annotations.get(name)!r:.99} in it, not {value!r:.99}"
-            )
+            said = found.annotations.get(name)
+            is_there = f"{name:.99} is {said!r:.99} in it" if name in found.annotations else f"it has no {name:.99}"
+            message = f"a good signature, but {is_there}, not {value!r:.99}"
             return Reason(code="identity-mismatch", message=message)
     return None
 

@@ -9,7 +9,7 @@ from plimsoll.model.verdict import Reason, SignatureRecord
 from plimsoll.report.escape import printable
 from plimsoll.report.hints import hint_for
 from plimsoll.report.records import Record, reason_record, signature_record, verdict_record
-from plimsoll.report.text import verdict_lines
+from plimsoll.report.text import signature_line, verdict_lines
 
 EXPLANATION_SCHEMA: Final = "plimsoll.explanation/v1"
 
@@ -92,8 +92,7 @@ def _finding_lines(finding: RequirementFinding) -> list[str]:
 
 
 def _signature_lines(signature: SignatureRecord) -> list[str]:
-    by = "" if signature.key is None else f" by {printable(signature.key)}"
-    lines = [f"        {signature.format} signature{by}: {'good' if signature.verified else 'does not count'}"]
+    lines = [f"        {signature_line(signature)}: {'good' if signature.verified else 'does not count'}"]
     return lines if signature.reason is None else [*lines, *_reason_lines(signature.reason, indent=12)]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from plimsoll.model.verdict import Instance, Outcome, Verdict
+from plimsoll.model.verdict import Instance, Outcome, SignatureRecord, Verdict
 from plimsoll.report.escape import printable
 from plimsoll.report.summary import Summary
 
@@ -23,12 +23,25 @@ def verdict_lines(verdict: Verdict) -> str:
         lines.append(f"    {verdict.judged or 'read'}: {printable(judged)}")
     if verdict.contacted:
         lines.append(f"    contacted: {printable(', '.join(verdict.contacted))}")
-    lines += [f"    {found.format} signature by {found.key}" for found in verdict.signatures if found.verified]
+    lines += [f"    {signature_line(found)}" for found in verdict.signatures if found.verified]
     lines += [f"    {reason.code}: {printable(reason.message)}" for reason in verdict.reasons]
     if verdict.index is not None:
         lines.append(f"    the index itself: {verdict.index.outcome.value}")
     lines += [_instance_line(instance) for instance in verdict.instances or ()]
     return "\n".join(lines) + "\n"
+
+
+def signature_line(found: SignatureRecord) -> str:
+    """What was found and by whom: by a certificate's name where it has one, as its key lives for minutes only."""
+    if found.format == "attestation":
+        what = found.format
+    else:
+        what = f"{found.format} {'signature' if found.predicate_type is None else 'attestation'}"
+    if found.predicate_type is not None:
+        what = f"{what} ({printable(found.predicate_type)})"
+    if found.subject is not None and found.issuer is not None:
+        return f"{what} by {printable(found.subject)} of {printable(found.issuer)}"
+    return what if found.key is None else f"{what} by {printable(found.key)}"
 
 
 def _instance_line(instance: Instance) -> str:

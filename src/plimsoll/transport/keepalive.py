@@ -36,6 +36,7 @@ Context = ssl.SSLContext | bool
 """How TLS is spoken: True by the system's roots, False without proof, or as the context says."""
 _Way = tuple[str, Context]
 """An origin, and how its TLS is spoken: a connection made without proof never serves who asks for it."""
+_NO_TLS: Final = "what answers speaks no TLS; a registry over plain HTTP needs --tls-verify=false, or insecure = true in registries.conf"
 _FIELD = re.compile(r"[\x20-\x7e\t]*", re.ASCII)
 
 
@@ -109,7 +110,8 @@ class KeptAlive:
                 f"{asked}: the host's certificate is not trusted: {error.verify_message}"
             ) from error
         except ssl.SSLError as error:
-            raise UnreachableError(f"{asked}: no TLS connection: {error.reason or type(error).__name__}") from error
+            reason = _NO_TLS if error.reason == "WRONG_VERSION_NUMBER" else error.reason or type(error).__name__
+            raise UnreachableError(f"{asked}: no TLS connection: {reason}") from error
         except (OSError, ValueError, OverflowError) as error:  # a host that IDNA cannot write, a port past 65535
             why = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
             raise UnreachableError(f"{asked}: no connection: {why}") from error

@@ -45,7 +45,7 @@ def _signature(key: pkcs11.SignMixin, payload: bytes) -> bytes:
     match key.key_type:
         case pkcs11.KeyType.EC:
             raw = key.sign(hashlib.sha256(payload).digest(), mechanism=pkcs11.Mechanism.ECDSA)
-            return encode_ecdsa_signature(raw)
+            return bytes(encode_ecdsa_signature(raw))
         case pkcs11.KeyType.RSA:
             return bytes(key.sign(payload, mechanism=pkcs11.Mechanism.SHA256_RSA_PKCS))
         case pkcs11.KeyType.EC_EDWARDS:
