@@ -19,11 +19,11 @@ def find_policy(
     """
     named = policy if policy is not None else environ.get("CONTAINERS_POLICY_JSON") or None
     if named is not None:
-        named_by = "" if policy is not None else ", which CONTAINERS_POLICY_JSON names"
+        option = "--policy" if policy is not None else "CONTAINERS_POLICY_JSON"
         try:
             return read_file(named, limit=limits.POLICY_BYTES, error=PolicyError)
         except FileNotFoundError as error:
-            raise PolicyError(f"no policy: {error}{named_by}") from None
+            raise PolicyError(f"no policy: {error}, which {option} names") from None
     places = [f"{place}/policy.json" for place in (*user_places(environ), *system)]
     found = read_first(places, limit=limits.POLICY_BYTES, error=PolicyError)
     if found is None:

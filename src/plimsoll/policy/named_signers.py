@@ -119,8 +119,8 @@ def _unlike_a_signature(asked: SignaturesRequired, found: Verified) -> Reason | 
         )
     for name, value in asked.annotations:
         if found.annotations.get(name) != value:
-            said = found.annotations.get(name)
-            is_there = f"{name:.99} is {said!r:.99} in it" if name in found.annotations else f"it has no {name:.99}"
+            signed = found.annotations.get(name)
+            is_there = f"{name:.99} is {signed!r:.99} in it" if name in found.annotations else f"it has no {name:.99}"
             message = f"a good signature, but {is_there}, not {value!r:.99}"
             return Reason(code="identity-mismatch", message=message)
     return None

@@ -134,7 +134,8 @@ def _verify_by_keys(untrusted: UntrustedCosignSignature, trust: KeyTrust, signat
     # 2. Where a log entry is demanded there is one: asked first, as it costs nothing.
     if not isinstance(trust.log, LogIgnored) and untrusted.log_entry is None:
         raise LogProofMissingError(
-            "the signature has no transparency-log entry; sign with one, or ask for none (--insecure-ignore-tlog, log: ignore)"
+            "the signature has no transparency-log entry; sign with one, or ask for none: "
+            "--insecure-ignore-tlog, or log: ignore in a document"
         )
     # 3. A trusted key made it over the payload's bytes.
     key = _signer(untrusted, trust, signature)

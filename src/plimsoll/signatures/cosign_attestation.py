@@ -171,7 +171,8 @@ def _contents(envelope: UntrustedEnvelope) -> tuple[SignedContent, ...]:
 def _require_entry(untrusted: UntrustedAttestation, log: LogTrust) -> None:
     if isinstance(log, LogByRoot) and untrusted.log_entry is None:
         raise LogProofMissingError(
-            "the attestation has no transparency-log entry; make one with it, or ask for none (--insecure-ignore-tlog, log: ignore)"
+            "the attestation has no transparency-log entry; make one with it, or ask for none: "
+            "--insecure-ignore-tlog, or log: ignore in a document"
         )
 
 

@@ -36,7 +36,9 @@ Context = ssl.SSLContext | bool
 """How TLS is spoken: True by the system's roots, False without proof, or as the context says."""
 _Way = tuple[str, Context]
 """An origin, and how its TLS is spoken: a connection made without proof never serves who asks for it."""
-_NO_TLS: Final = "what answers speaks no TLS; a registry over plain HTTP needs --tls-verify=false, or insecure = true in registries.conf"
+_NO_TLS: Final = (
+    "the answer is no TLS; a registry over plain HTTP needs --tls-verify=false, or insecure = true in registries.conf"
+)
 _FIELD = re.compile(r"[\x20-\x7e\t]*", re.ASCII)
 
 
