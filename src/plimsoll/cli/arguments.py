@@ -22,6 +22,13 @@ _LONGEST_S = 2**63 / 1e9
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "\u00b5s": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
+class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """A boolean's value is not the next word, so it is not shown as one."""
+
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        return super()._format_action_invocation(action).replace(" [=BOOL]", "[=BOOL]")
+
+
 class Parser(argparse.ArgumentParser):
     """An argparse parser that raises UsageError and never abbreviates."""
 
@@ -32,14 +39,14 @@ class Parser(argparse.ArgumentParser):
             usage=usage,
             epilog=epilog,
             allow_abbrev=False,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=_HelpFormatter,
         )
         self._booleans: set[str] = set()
 
     def add_boolean(self, *names: str, help: str, default: bool | None = False) -> None:  # noqa: A002  # argparse's word
         """An option that may stand bare or as ``--x=true|false``; ``default`` None tells unset from false."""
         self._booleans.update(names)
-        self.add_argument(*names, type=boolean, default=default, metavar="BOOL", help=help)
+        self.add_argument(*names, type=boolean, default=default, metavar="[=BOOL]", help=help)
 
     def add_pairs(self, *names: str, dest: str, help: str) -> None:  # noqa: A002  # as above
         """An option that takes ``KEY=VALUE`` and may be given again."""

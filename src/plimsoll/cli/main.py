@@ -50,10 +50,10 @@ class Command(Protocol):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
+    _hold_standard_files()
     try:
         code = _dispatch(words)
-        if sys.stdout is not None:  # closed by the shell (>&-): a command that writes has said so
-            sys.stdout.flush()
+        sys.stdout.flush()
     except PlimsollError as error:
         return _complain(str(error))
     except KeyboardInterrupt:
@@ -61,6 +61,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         return _unprinted(error)
     return code
+
+
+def _hold_standard_files() -> None:
+    """Take a 0, 1 or 2 that the shell closed (``>&-``) before a socket or a file gets that number.
+
+    What is read from such a stdin or written to such a stdout fails, and the command with it; what to such a stderr
+    is lost.
+    """
+    for descriptor, mode in ((0, os.O_WRONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, mode)  # gets the lowest number that is free
+    if sys.stdin is None:
+        sys.stdin = open(0, closefd=False)  # noqa: SIM115  # for the process's life
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115  # as above
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115  # as above
 
 
 def _dispatch(words: list[str]) -> int:

@@ -207,6 +207,8 @@ def check_image(image: str) -> None:
 def open_list(path: str) -> BinaryIO:
     """The file that ``--from`` names, ``-`` for stdin; raises ConfigError."""
     try:
+        if path == "-":
+            os.read(0, 0)  # of one that was closed, see cli.main: no list is not an empty list
         # Closed by the caller's ExitStack.
         return os.fdopen(os.dup(0), "rb") if path == "-" else Path(path).open("rb")
     except OSError as error:

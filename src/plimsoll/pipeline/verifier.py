@@ -133,8 +133,11 @@ class Verifier:
     def verify_many(self, images: Iterable[str | Entry] | AsyncIterable[str | Entry]) -> AsyncGenerator[Verdict, None]:
         """Verdicts as they finish; ``images`` are pulled no faster than verdicts are taken.
 
-        Close it (``contextlib.aclosing``) to cancel what is in flight.
+        Close it (``contextlib.aclosing``) to cancel what is in flight. Raises TypeError for a single text, which would
+        be taken letter by letter.
         """
+        if isinstance(images, str):
+            raise TypeError("one image is no list of images: write [image], or call verify(image) of a Verifier")
         self._entered()
         return run_many(self._verify_at, images, concurrency=self._settings.concurrency)
 

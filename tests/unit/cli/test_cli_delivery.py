@@ -1,6 +1,8 @@
 import errno
 import os
 import resource
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -148,3 +150,12 @@ def test_a_close_that_fails_is_told(tmp_path):
     os.close(descriptor)
     with pytest.raises(DeliveryError, match="report"):
         delivery.close()
+
+
+@pytest.mark.parametrize(("closed", "code"), [(">&-", 1), ("2>&-", 0), ("<&-", 0), ("<&- >&- 2>&-", 1)])
+def test_what_the_shell_closed_is_neither_a_traceback_nor_a_sockets_number(closed, code):
+    words = f'"{sys.executable}" -m plimsoll version {closed}'
+    done = subprocess.run(["/bin/sh", "-c", words], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr
+    assert done.stdout.startswith("plimsoll version") is (code == 0)

@@ -252,6 +252,10 @@ class TestBlocking:
     def test_nothing_gives_nothing(self, memory, policy):
         assert verify([], policy=policy) == []
 
+    def test_a_single_text_is_not_taken_letter_by_letter(self, memory, policy):
+        with pytest.raises(TypeError, match="one image"):
+            verify("registry.example/team/app:v1", policy=policy)
+
     def test_a_configuration_error_raises(self, key):
         with pytest.raises(ConfigError):
             verify(REFERENCES, policy=Policy.from_keys(key), settings=Settings(authfile="/no/such/file"))
