@@ -54,15 +54,15 @@ class Archive:
         return self._index.links
 
     def followed(self, name: str) -> Parts:
-        """The file that a name means, through one link at most (as skopeo); raises NotFoundError."""
+        """The file that a name means, through one link at most (as skopeo); raises what ``size`` raises."""
         target = self._index.links.get(name, name)
         if target not in self._index.files:
             shown = f"{name[:160]!r}, a link to {target[:160]!r}" if target != name else repr(name[:160])
-            raise NotFoundError(f"{self._path} has no file {shown}")
+            raise self._missing(f"file {shown}")
         return tuple(target.split("/"))
 
     def size(self, parts: Parts) -> int:
-        """Bytes of a member; raises NotFoundError."""
+        """Bytes of a member; raises NotFoundError, or ContentError where the archive is cut before it."""
         return self._member(parts)[0].size
 
     def packing(self, parts: Parts) -> Packing | None:
@@ -128,8 +128,13 @@ class Archive:
         name = "/".join(parts)
         member = self._index.files.get(name)
         if member is None:
-            raise NotFoundError(f"{self._path} has no {name}")
+            raise self._missing(name)
         return member, f"{self._path}:{name}"
+
+    def _missing(self, what: str) -> NotFoundError | ContentError:
+        if self._index.ended:
+            return NotFoundError(f"{self._path} has no {what}")
+        return ContentError(f"{self._path} has no {what}, and its end is not marked: it is cut")
 
     def close(self) -> None:
         """Close the handle; a second call does nothing."""

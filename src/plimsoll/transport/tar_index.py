@@ -26,10 +26,14 @@ class Member:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TarIndex:
-    """Regular files by name, and links by name with the name that each points to, inside the archive."""
+    """Regular files by name, and links by name with the name that each points to, inside the archive.
+
+    ``ended`` says that the block of zeros stands behind the last member: without it something may have been cut off.
+    """
 
     files: Mapping[str, Member]
     links: Mapping[str, str]
+    ended: bool
 
 
 class _Headers:
@@ -84,11 +88,23 @@ def index_tar(handle: int, path: str) -> TarIndex:
                 links[name] = _target(entry, name, path)
             else:
                 files[name] = Member(offset=entry.offset_data, size=entry.size)
+        ended = _ended(handle, path, tar.offset)
     except (tarfile.TarError, ValueError, OverflowError, RecursionError) as error:
         raise ContentError(f"{path} is no tar file that can be read: {error}") from error
     except OSError as error:
         raise wrapped(error, path) from error
-    return TarIndex(files=files, links=links)
+    return TarIndex(files=files, links=links, ended=ended)
+
+
+def _ended(handle: int, path: str, at: int) -> bool:
+    """Whether the end is marked where tarfile stopped; it stops without a word at a cut or damaged header, too.
+
+    skopeo reads an archive that ends at the edge of a member without the mark (Go's archive/tar does), so we do.
+    """
+    block = read_at(handle, at, tarfile.BLOCKSIZE, expected=tarfile.BLOCKSIZE)
+    if block and block != bytes(tarfile.BLOCKSIZE):
+        raise ContentError(f"{path} is no tar file that can be read: the header at byte {at} is cut or damaged")
+    return bool(block)
 
 
 def _checked_name(entry: tarfile.TarInfo, path: str) -> str:
