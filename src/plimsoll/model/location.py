@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from plimsoll.model.reference import DockerArchiveReference, DockerReference
 
@@ -29,6 +29,27 @@ def locate_docker(reference: DockerReference) -> Location:
         parents=(*_namespaces(reference.repository), *_wildcards(reference.domain)),
         docker=reference,
     )
+
+
+def locate_respelled(location: Location) -> Location | None:
+    """The same image with its registry's name in the plain spelling; None where it is spelled so already."""
+    reference = location.docker
+    if location.transport != "docker" or reference is None:
+        return None
+    host = plain_host(reference.domain)
+    return None if host == reference.domain else locate_docker(replace(reference, domain=host))
+
+
+def plain_host(domain: str) -> str:
+    """A registry's name in the one spelling that scopes are meant for: no other may lead past them.
+
+    DNS knows no case, zeros before a port mean nothing, and HTTPS needs no ``:443``.
+    """
+    host, colon, port = domain.lower().rpartition(":")
+    if not colon or not port.isdecimal():  # what follows the last colon of [::1] is no port
+        return domain.lower()
+    port = port.lstrip("0") or "0"
+    return host if port == "443" else f"{host}:{port}"
 
 
 def locate_path(transport: str, path: str) -> Location:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from plimsoll.model.location import Location
+from plimsoll.model.location import Location, locate_respelled
 from plimsoll.policy.fields import member, subscript
 from plimsoll.policy.requirements import Policy, Requirement
 
@@ -29,17 +29,42 @@ class Selected:
 def select(policy: Policy, location: Location) -> Selected:
     """Choose by the first of: the image's identity, its parents in order, the whole transport, the policy's default.
 
-    containers-policy.json(5), "TRANSPORTS AND SCOPES": lists never add up.
+    containers-policy.json(5), "TRANSPORTS AND SCOPES": lists never add up. With one exception, stricter than skopeo:
+    where the registry's name in its plain spelling has a more specific list than the name as written (``LOCALHOST``,
+    ``registry.example:443``), both lists must be met (ADR 0007).
     """
+    written, *others = _matching(policy, location)
+    respelled = locate_respelled(location)
+    plain = _matching(policy, respelled)[0] if respelled is not None else written
+    if plain.rank > written.rank or plain.place == written.place:
+        return Selected(
+            requirements=written.requirements, scope=written.place, passed_over=tuple([other.place for other in others])
+        )
+    return Selected(
+        requirements=plain.requirements + written.requirements,
+        scope=f"{plain.place} and {written.place}",
+        passed_over=tuple([other.place for other in others]),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Match:
+    rank: int
+    place: str
+    requirements: tuple[Requirement, ...]
+
+
+def _matching(policy: Policy, location: Location) -> list[_Match]:
+    """All lists that the image matches, the most specific first; the last is the default."""
     scopes = policy.transports.get(location.transport, {})
     named = dict.fromkeys((location.identity, *location.parents, ""))  # an identity "" is the whole transport's
+    where = member("transports", location.transport)
     found = [
-        (subscript(member("transports", location.transport), scope), scopes[scope])
-        for scope in named
+        _Match(rank=rank, place=subscript(where, scope), requirements=scopes[scope])
+        for rank, scope in enumerate(named)
         if scope in scopes
     ]
-    (place, requirements), *others = [*found, ("default", policy.default)]
-    return Selected(requirements=requirements, scope=place, passed_over=tuple([other for other, _ in others]))
+    return [*found, _Match(rank=len(named), place="default", requirements=policy.default)]
 
 
 def is_scope(transport: str, scope: str) -> bool:

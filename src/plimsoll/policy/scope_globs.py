@@ -12,7 +12,7 @@ from typing import Final
 
 from plimsoll.errors import PolicyError
 from plimsoll.model.globs import part_matches
-from plimsoll.model.location import Location
+from plimsoll.model.location import Location, plain_host
 from plimsoll.model.reference import SKOPEO_TRANSPORTS
 from plimsoll.policy.fields import shown
 
@@ -117,24 +117,14 @@ def _docker_parts(name: str, text: str, where: str) -> list[str]:
             raise PolicyError(
                 f"{where}: {shown(text)}: {shown(part)} is no part of a name: lower case, without tag and digest"
             )
-    return [_host_of(host), *parts]
+    return [plain_host(host), *parts]
 
 
 def _name_of(location: Location) -> tuple[str, ...]:
     """The parts of the normalised name, or of the path; an archive of docker save has neither."""
     if location.transport != "docker" or location.docker is None:
         return tuple(location.identity.removeprefix("/").split("/"))
-    return (_host_of(location.docker.domain), *location.docker.path.split("/"))
-
-
-def _host_of(domain: str) -> str:
-    """A registry's name in one spelling, so that no other leads past its rule.
-
-    DNS knows no case, zeros before a port mean nothing, and HTTPS needs no ``:443``.
-    """
-    name, colon, digits = domain.lower().partition(":")
-    port = digits.lstrip("0") or "0"
-    return name if not colon or port == "443" else f"{name}:{port}"
+    return (plain_host(location.docker.domain), *location.docker.path.split("/"))
 
 
 def _parts_meet(one: str, other: str) -> bool:

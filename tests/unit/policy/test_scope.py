@@ -110,6 +110,33 @@ def test_the_places_of_two_long_scopes_differ():
     assert select(found, locate_path("dir", scopes[0])).scope != select(found, locate_path("dir", scopes[1])).scope
 
 
+@pytest.mark.parametrize(
+    ("scopes", "image", "lists"),
+    [
+        # Another spelling of the host leads past no scope: its list and the one that the spelling led to both count.
+        (("localhost:5000",), "LOCALHOST:5000/a:v1", ["docker localhost:5000", "default"]),
+        (("r.example",), "R.example/a:v1", ["docker r.example", "default"]),
+        (("r.example",), "r.example:443/a:v1", ["docker r.example", "default"]),
+        (("r.example", ""), "r.EXAMPLE:443/a:v1", ["docker r.example", "docker "]),
+        (("r.example/a", "R.example"), "R.example/a:v1", ["docker r.example/a", "docker R.example"]),
+        (("*.b.example",), "r.B.example/a:v1", ["docker *.b.example", "default"]),
+        # A scope that is spelled so itself, and is no less specific, is what was meant.
+        (("R.example", "r.example"), "R.example/a:v1", ["docker r.example", "docker R.example"]),
+        (("R.example/a", "r.example"), "R.example/a:v1", ["docker R.example/a"]),
+        (("r.example:443",), "r.example:443/a:v1", ["docker r.example:443"]),
+        # Another port is another registry, and the default is one list however the host is spelled.
+        (("r.example",), "R.example:5000/a:v1", ["default"]),
+        (("r.example:443",), "r.example/a:v1", ["default"]),
+        ((), "R.example/a:v1", ["default"]),
+    ],
+)
+def test_a_respelled_host_leads_past_no_scope(scopes: tuple[str, ...], image: str, lists: list[str]):
+    found = select(policy(docker=scopes), docker(image))
+
+    assert [requirement.where for requirement in found.requirements] == lists
+    assert found.scope.count(" and ") == len(lists) - 1
+
+
 def test_the_default_passes_nothing_over():
     found = select(policy(docker=("other",)), docker("r.example/a/b:v1"))
 
