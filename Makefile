@@ -1,6 +1,7 @@
 # Every target does its own set-up: a fresh clone needs CPython 3.11 or later, a C compiler and GNU make.
 #   make demo    fills a registry of its own with good and forged images, and verifies them all
-#   make test    the whole suite on the compiled back end, then the native parts' users on the pure one
+#   make test    the whole suite and one turn of each benchmark on the compiled back end, then what uses the native
+#                parts on the pure one
 #   make check   ruff, mypy, import-linter, stubtest: all that is said without running the code
 #   make parity  the compiled modules against their pure twins
 #   make interop cosign and plimsoll verify what the other signed; tests/interop/README.md says what it takes
@@ -17,7 +18,7 @@ MAKEFLAGS += --no-builtin-rules
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
-unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV PLIMSOLL_BACKEND
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV PLIMSOLL_BACKEND PLIMSOLL_NO_EXTENSIONS
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -25,6 +26,8 @@ WHEEL := build/wheel-test
 WHEEL_TESTS ?= tests
 # One process for each processor; a file stays in one of them, as its tests share keys that were made for it.
 WORKERS ?= --numprocesses auto --dist loadfile
+# Untimed, over few images: that they still run. A path in PYTEST_ARGS takes the place of these.
+WITH_BENCHMARKS := -o testpaths='tests benchmarks' -o python_files='test_*.py bench_*.py' -o python_functions='test_* bench_*'
 NATIVE_STUBS = $(patsubst src/plimsoll/native/%.pyi,plimsoll.native.%,$(filter-out %/__init__.pyi,$(wildcard src/plimsoll/native/_*.pyi)))
 
 help:
@@ -58,7 +61,7 @@ demo: $(VENV)/built
 	$(BIN)/plimsoll demo $(DEMO_ARGS)
 
 test: $(VENV)/built $(VENV)/installed-test
-	$(BIN)/python -m pytest $(WORKERS) $(PYTEST_ARGS)
+	BENCH_IMAGES=40 $(BIN)/python -m pytest $(WITH_BENCHMARKS) $(WORKERS) $(PYTEST_ARGS)
 	PLIMSOLL_BACKEND=python $(BIN)/python -m pytest tests/unit tests/parity $(WORKERS) $(PYTEST_ARGS)
 
 check: $(VENV)/built $(VENV)/installed-check
@@ -88,12 +91,13 @@ bench: $(VENV)/built $(VENV)/installed-test $(VENV)/installed-bench
 	$(BIN)/python -m pytest benchmarks -o python_files='bench_*.py' -o python_functions='bench_*' -p no:randomly --timeout 900 \
 		--benchmark-enable --benchmark-json build/benchmarks.json $(PYTEST_ARGS)
 
-# The wheel is built from the sdist, which proves that the sdist is whole; and tested where no source tree is in reach.
+# The wheel is built from the sdist and tested by the sdist's own tests and pages, which proves that the sdist is whole;
+# and where no source tree is in reach.
 dist: $(VENV)/made $(VENV)/installed-check $(VENV)/installed-test
 	rm -rf dist $(WHEEL)
 	$(BIN)/python -m build --outdir dist
 	mkdir -p $(WHEEL)
-	cp -R tests docs benchmarks pyproject.toml README.md ARCHITECTURE.md CHANGELOG.md CONTRIBUTING.md THREAT_MODEL.md $(WHEEL)/
+	tar -xzf dist/*.tar.gz -C $(WHEEL) --strip-components=1 --exclude='*/src' --exclude='*/ext' --exclude='*/setup.py'
 	$(BIN)/python -m venv $(WHEEL)/venv
 	$(WHEEL)/venv/bin/python -m pip install --quiet dist/*.whl --requirement $(VENV)/requirements-test.txt
 	cd $(WHEEL) && venv/bin/python -I -c 'import plimsoll; assert "site-packages" in plimsoll.__file__, plimsoll.__file__'

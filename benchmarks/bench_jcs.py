@@ -6,10 +6,11 @@ import base64
 import random
 
 import pytest
-import rfc8785
 
 from plimsoll.native import jcs_encode
 from plimsoll.native._jcs_py import jcs_encode as jcs_encode_py
+
+rfc8785 = pytest.importorskip("rfc8785", reason="pip install rfc8785: it is the peer")
 
 NOISE = random.Random(8785)
 
