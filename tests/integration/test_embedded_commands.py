@@ -86,6 +86,21 @@ def test_serve_beyond_loopback_warns(filled: Path):
         assert [line for line in before if "warning" in line and "no login" in line]
 
 
+@pytest.mark.parametrize(("name", "cure"), [("app", "where it is the repository app"), ("App", "in lower case")])
+def test_serve_refuses_a_layout_and_says_what_to_serve(
+    tmp_path: Path, name: str, cure: str, capsys: pytest.CaptureFixture[str]
+):
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "oci-layout").write_bytes(b'{"imageLayoutVersion":"1.0.0"}')
+    # A port that cannot be had ends the run where the layout does not.
+    assert cli.main(["serve", "--listen", "203.0.113.1:1", str(tmp_path / name)]) == 1
+    said = capsys.readouterr().err
+    assert "is an OCI layout itself" in said
+    assert cure in said
+    assert cli.main(["serve", "--listen", "203.0.113.1:1", str(tmp_path)]) == 1
+    assert "is an OCI layout itself" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("address", ["nope", "127.0.0.1", ":5000", "127.0.0.1:70000", "127.0.0.1:x", "::1:5000", ""])
 def test_serve_refuses_what_is_no_address(tmp_path: Path, address: str, capsys: pytest.CaptureFixture[str]):
     assert cli.main(["serve", "--listen", address, str(tmp_path)]) == 1

@@ -42,7 +42,8 @@ class Client:
 
     async def send(self, method: str, path: str, **options) -> Reply:
         url = URL(f"http://{self.address}{path}", encoded=True)
-        if len(options.get("data") or b"") > limits.MIB:
+        data = options.get("data")
+        if isinstance(data, bytes) and len(data) > limits.MIB:
             options["data"] = io.BytesIO(options["data"])  # aiohttp warns of large bytes
         async with self._session.request(method, url, allow_redirects=False, **options) as reply:
             return Reply(reply.status, reply.headers, await reply.read())
@@ -181,6 +182,62 @@ def test_a_chunk_that_lies_about_its_range_is_refused(tmp_path: Path):
             reply = await client.send("PATCH", where, data=b"12345", headers={"Content-Range": lie})
             assert reply.code == "BLOB_UPLOAD_INVALID"
         assert (await client.send("PATCH", where, data=b"12345", headers={"Content-Range": "0-4"})).status == 202
+
+    on_registry(tmp_path, work)
+
+
+@pytest.mark.parametrize("claim", ["0-99", "0-3", "0-0"])
+def test_a_chunked_body_that_lies_about_its_range_is_refused_and_forgotten(tmp_path: Path, claim: str):
+    async def body() -> AsyncIterator[bytes]:
+        yield b"1234"
+        yield b"5"
+
+    async def work(client: Client) -> None:
+        where = (await client.send("POST", "/v2/a/blobs/uploads/")).headers["Location"]
+        lie = await client.send("PATCH", where, data=body(), headers={"Content-Range": claim})
+        assert lie.refusal == (409, "BLOB_UPLOAD_INVALID")
+        assert (await client.send("GET", where)).headers["Range"] == "0-0"
+        written = (tmp_path / ".uploads" / where.rpartition("/")[2]).stat().st_size
+        assert written == (5 if claim == "0-99" else 0)
+        end = f"{where}?digest={Digest.of(b'12345')}"
+        assert (await client.send("PUT", end, data=body(), headers={"Content-Range": claim})).code == lie.code
+        told = await client.send("PATCH", where, data=body(), headers={"Content-Range": "0-4"})
+        assert (told.status, told.headers["Range"]) == (202, "0-4")
+        assert (await client.send("PUT", end)).status == 201
+        assert (await client.send("GET", f"/v2/a/blobs/{Digest.of(b'12345')}")).body == b"12345"
+
+    on_registry(tmp_path, work)
+
+
+def test_bytes_that_are_forgotten_do_not_stay_behind_a_shorter_blob(tmp_path: Path):
+    async def body() -> AsyncIterator[bytes]:
+        yield b"a long chunk"
+
+    async def work(client: Client) -> None:
+        where = (await client.send("POST", "/v2/a/blobs/uploads/")).headers["Location"]
+        lie = await client.send("PATCH", where, data=body(), headers={"Content-Range": "0-99"})
+        assert lie.refusal == (409, "BLOB_UPLOAD_INVALID")
+        assert (await client.send("PUT", f"{where}?digest={Digest.of(b'short')}", data=b"short")).status == 201
+        assert (await client.send("GET", f"/v2/a/blobs/{Digest.of(b'short')}")).body == b"short"
+
+    on_registry(tmp_path, work)
+
+
+def test_abandoned_uploads_cost_no_descriptors_and_give_way_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(limits, "UPLOADS", 50)
+
+    async def work(client: Client) -> None:
+        path = "/v2/a/blobs/uploads/"
+        await client.send("POST", path)
+        before = len(os.listdir("/proc/self/fd"))
+        for _ in range(49):
+            begun = await client.send("POST", path)
+            assert (await client.send("PATCH", begun.headers["Location"], data=b"1")).status == 202
+        assert len(os.listdir("/proc/self/fd")) < before + 10
+        assert (await client.send("POST", path)).refusal == (429, "TOOMANYREQUESTS")
+        monkeypatch.setattr(limits, "UPLOAD_IDLE_S", 0.0)
+        where = (await client.send("POST", path)).headers["Location"]
+        assert (await client.send("PUT", f"{where}?digest={Digest.of(b'x')}", data=b"x")).status == 201
 
     on_registry(tmp_path, work)
 
@@ -373,7 +430,13 @@ async def _follow(client: Client, path: str) -> tuple[list[dict], int]:
 def test_deleting_tags_manifests_and_blobs(tmp_path: Path):
     async def work(client: Client) -> None:
         digest = await client.push_image("a", "v1")
-        assert (await client.send("DELETE", f"/v2/a/blobs/{digest}")).refusal == (403, "DENIED")
+        child = image(annotations={"child": "of an index"})
+        index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [describe(child, OCI_MANIFEST)]}
+        await client.push_blob("a", child)
+        assert (await client.push_manifest("a", "multi", json.dumps(index).encode(), OCI_INDEX)).status == 201
+        for manifest in (digest, Digest.of(child)):
+            assert (await client.send("DELETE", f"/v2/a/blobs/{manifest}")).refusal == (403, "DENIED")
+            assert (await client.send("GET", f"/v2/a/manifests/{manifest}")).status == 200
         assert (await client.send("DELETE", "/v2/a/manifests/v1")).status == 202
         assert (await client.send("GET", "/v2/a/manifests/v1")).refusal == (404, "MANIFEST_UNKNOWN")
         assert (await client.send("GET", f"/v2/a/manifests/{digest}")).status == 200

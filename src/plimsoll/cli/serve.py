@@ -7,12 +7,13 @@ import asyncio
 import re
 import signal
 import sys
+from pathlib import Path
 from typing import Final
 
 from plimsoll.cli.arguments import Parser
 from plimsoll.embedded.server import RegistryServer, is_loopback
-from plimsoll.embedded.store import Store
-from plimsoll.errors import UsageError
+from plimsoll.embedded.store import Store, parse_name
+from plimsoll.errors import StoreError, UsageError
 from plimsoll.report.escape import printable
 
 USAGE = "plimsoll serve [--listen HOST:PORT] [--allow-push] ROOT"
@@ -48,6 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Serve until a signal; 0 after one, and 1 where the folder or the address cannot be used."""
     host, port = arguments.listen
     root: str = arguments.root
+    _refuse_layout(root)
     try:
         with Store(root, writable=arguments.allow_push, durable=True) as store:
             server = RegistryServer(
@@ -62,6 +64,18 @@ def run(arguments: argparse.Namespace) -> int:
     except OSError as error:
         raise UsageError(f"{root} cannot be served on {host}:{port}: {error.strerror or error}") from error
     return 0
+
+
+def _refuse_layout(root: str) -> None:
+    """Return unless ``root`` is a layout itself: as a folder of layouts it would be served as empty."""
+    path = Path(root).resolve()
+    if not (path / "oci-layout").exists():
+        return
+    try:
+        cure = f"serve {path.parent}, where it is the repository {parse_name(path.name)}"
+    except StoreError:
+        cure = "move it to FOLDER/NAME, with a NAME in lower case, and serve FOLDER"
+    raise UsageError(f"{root} is an OCI layout itself, not a folder of layouts: {cure}")
 
 
 def _warn(host: str, *, allow_push: bool) -> None:

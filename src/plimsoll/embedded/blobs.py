@@ -88,7 +88,7 @@ class BlobHandlers:
         upload = self._store.uploads.begin(name)
         if whole is None:
             return _accepted(upload, status=202)
-        with upload.taken():
+        with self._store.uploads.taken(upload):
             try:
                 await self._receive(request, upload)
             except BaseException:
@@ -112,11 +112,10 @@ class BlobHandlers:
     async def append(self, request: web.Request) -> web.Response:
         """PATCH: the next chunk of an upload."""
         upload = self._upload(request)
-        with upload.taken():
-            out_of_order = _check_order(request, upload)
+        with self._store.uploads.taken(upload):
+            out_of_order = await self._receive_next(request, upload)
             if out_of_order is not None:
                 return out_of_order
-            await self._receive(request, upload)
             return _accepted(upload, status=202)
 
     async def finish(self, request: web.Request) -> web.Response:
@@ -126,25 +125,51 @@ class BlobHandlers:
         if "digest" not in request.query:
             raise StoreError("an upload ends with ?digest=", refusal="DIGEST_INVALID")
         digest = parse_digest(request.query["digest"])
-        with upload.taken():
-            out_of_order = _check_order(request, upload)
+        with self._store.uploads.taken(upload):
+            out_of_order = await self._receive_next(request, upload)
             if out_of_order is not None:
                 return out_of_order
-            await self._receive(request, upload)
             return await self._take(repository, upload, digest)
 
     async def cancel(self, request: web.Request) -> web.Response:
         """DELETE of an upload."""
         upload = self._upload(request)
-        with upload.taken():
+        with self._store.uploads.taken(upload):
             self._store.uploads.cancel(upload)
         return web.Response(status=204)
 
     def _upload(self, request: web.Request) -> Upload:
         return self._store.uploads.find(parse_name(request.match_info["name"]), request.match_info["upload"])
 
-    async def _receive(self, request: web.Request, upload: Upload) -> None:
+    async def _receive_next(self, request: web.Request, upload: Upload) -> web.Response | None:
+        """Receive a chunk; the 416 for one that is not the next (distribution-spec); raises StoreError for a lie."""
+        span = _content_range(request)
+        if span is None:
+            await self._receive(request, upload)
+            return None
+        begin, end = span
+        if begin != upload.offset:
+            headers = _upload_headers(upload)
+            message = f"the next byte of this upload is {upload.offset}, not {begin}"
+            return error_reply(message, refusal="BLOB_UPLOAD_INVALID", status=416, headers=headers)
+        length = request.content_length
+        if length is not None and length != end - begin:
+            raise _other_length(begin, end, length)
+        try:
+            await self._receive(request, upload, end=end)
+            if upload.offset != end:
+                raise _other_length(begin, end, upload.offset - begin)
+        except StoreError:
+            upload.rewind(begin)  # a chunk that lies about its place: none of it counts
+            raise
+        return None
+
+    async def _receive(self, request: web.Request, upload: Upload, *, end: int | None = None) -> None:
+        """Append the body; raises StoreError where it goes beyond ``end``."""
+        begin = upload.offset
         async for chunk in _chunks(request):
+            if end is not None and upload.offset + len(chunk) > end:
+                raise _other_length(begin, end, upload.offset + len(chunk) - begin)
             await asyncio.to_thread(upload.append, chunk)
 
     async def _take(self, repository: Repository, upload: Upload, digest: Digest) -> web.Response:
@@ -187,22 +212,19 @@ async def _stream(
     return reply
 
 
-def _check_order(request: web.Request, upload: Upload) -> web.Response | None:
-    """The 416 for a chunk that is not the next one (distribution-spec); raises StoreError for a range that lies."""
+def _content_range(request: web.Request) -> tuple[int, int] | None:
+    """The half-open span that a chunk says it is, None where it says nothing; raises StoreError."""
     asked = request.headers.get("Content-Range")
     if asked is None:
         return None
     found = _CONTENT_RANGE.fullmatch(asked)
     if found is None:
         raise StoreError(f"Content-Range {asked[:64]!r} is no START-END", refusal="BLOB_UPLOAD_INVALID")
-    start, end = int(found[1]), int(found[2])
-    if start != upload.offset:
-        headers = _upload_headers(upload)
-        message = f"the next byte of this upload is {upload.offset}, not {start}"
-        return error_reply(message, refusal="BLOB_UPLOAD_INVALID", status=416, headers=headers)
-    if request.content_length is not None and end - start + 1 != request.content_length:
-        raise StoreError(f"{asked} are not {request.content_length} bytes", refusal="BLOB_UPLOAD_INVALID")
-    return None
+    return int(found[1]), int(found[2]) + 1
+
+
+def _other_length(begin: int, end: int, found: int) -> StoreError:
+    return StoreError(f"{begin}-{end - 1} are not {found} bytes", refusal="BLOB_UPLOAD_INVALID")
 
 
 def _upload_headers(upload: Upload) -> dict[str, str]:

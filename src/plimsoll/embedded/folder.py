@@ -21,6 +21,7 @@ _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # O_NONBLOCK: opening a fifo somebody left there must not hang; it changes nothing for a regular file.
 _FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NEW_FILE: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_OLD_FILE: Final = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class Absent(Exception):  # noqa: N818  # a condition inside this room, never an answer to anyone
@@ -116,15 +117,27 @@ def stat_file(handle: int, name: str) -> os.stat_result:
 
 
 def create_file(handle: int, name: str) -> int:
-    """A descriptor of a new file, to be written and read again; the caller closes it."""
+    """A descriptor of a new file, to be written; the caller closes it."""
     return os.open(name, _NEW_FILE, 0o644, dir_fd=handle)
 
 
-def write_all(file: int, data: bytes) -> None:
-    """Write every byte; write(2) may take fewer than it is given."""
+def open_again(handle: int, name: str) -> int:
+    """A descriptor of a file that ``create_file`` made, to be written and read; the caller closes it; raises Absent."""
+    try:
+        return os.open(name, _OLD_FILE, dir_fd=handle)
+    except OSError as error:
+        if error.errno in _ABSENT:
+            raise Absent(name) from None
+        raise
+
+
+def write_at(file: int, data: bytes, *, start: int = 0) -> None:
+    """Write every byte, the first of them at ``start``; pwrite(2) may take fewer than it is given."""
     view = memoryview(data)
     while view:
-        view = view[os.write(file, view) :]
+        written = os.pwrite(file, view, start)
+        view = view[written:]
+        start += written
 
 
 def replace_file(handle: int, name: str, data: bytes, *, durable: bool) -> os.stat_result:
@@ -136,7 +149,7 @@ def replace_file(handle: int, name: str, data: bytes, *, durable: bool) -> os.st
     file = create_file(handle, temporary)
     try:
         try:
-            write_all(file, data)
+            write_at(file, data)
             if durable:
                 os.fsync(file)
             found = os.fstat(file)

@@ -142,7 +142,7 @@ def parse_layout_index(data: bytes) -> LayoutIndex:
     if len(data) > limits.INDEX_JSON_BYTES:
         raise LimitExceededError(f"an index.json of {len(data)} bytes: at most {limits.INDEX_JSON_BYTES}")
     try:
-        document = read_json(data, max_depth=limits.JSON_DEPTH)
+        document = read_json(data, max_depth=limits.JSON_DEPTH, max_values=limits.INDEX_JSON_VALUES)
     except ReadError as error:
         raise MalformedManifestError(f"index.json is refused: {error}") from error
     if not isinstance(document, dict) or document.get("schemaVersion") != 2:

@@ -1,7 +1,8 @@
 """Relations: which manifests a layout's indexes lead to, and which manifests refer to which subject.
 
 distribution-spec, "Listing Referrers": what a referrers fallback tag lists counts too, so children are walked.
-A manifest never changes under its digest, so each is read once, whatever happens to index.json.
+A manifest never changes under its digest, so each is read once, whatever happens to index.json. One that is not here
+may come: what was missing is looked for again when the folders of blobs have changed.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from plimsoll.model.digest import Digest
 from plimsoll.model.manifest import Index, Manifest, RawManifest, parse_manifest
 
 ReadBlob = Callable[[Digest], bytes | None]
+"""Gives a manifest's bytes, None where they are not here."""
+BlobsStamp = Callable[[], object | None]
+"""Gives a value that changes when blobs come, None while that cannot be told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,23 +52,38 @@ class _Facts:
 _PLAIN = _Facts()
 
 
-class Relations:
-    """The graph of one repository, built when first asked for and again after each change of index.json."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Built:
+    """A graph, what it was built from, and whether a manifest was missing then."""
 
-    def __init__(self) -> None:
+    index: LayoutIndex
+    stamp: object | None
+    graph: Graph
+    has_gaps: bool
+
+
+class Relations:
+    """The graph of one repository, built when first asked for and again after each change that shows in it."""
+
+    def __init__(self, *, read: ReadBlob, stamp: BlobsStamp) -> None:
+        self._read = read
+        self._stamp = stamp
         self._building = threading.Lock()
         self._facts: dict[Digest, _Facts] = {}
-        self._built: tuple[LayoutIndex, Graph] | None = None
+        self._built: _Built | None = None
 
-    def of(self, index: LayoutIndex, read: ReadBlob) -> Graph:
-        """The graph of ``index``; ``read`` gives a manifest's bytes, None where they are gone."""
+    def of(self, index: LayoutIndex) -> Graph:
+        """The graph of ``index``; may read every manifest that was not read before."""
         built = self._built
-        if built is not None and built[0] is index:
-            return built[1]
-        with self._building:
-            graph = self._build(index, read)
-            self._built = (index, graph)
-            return graph
+        if built is None or not self._is_current(built, index):
+            with self._building:
+                built = self._built = self._build(index)
+        return built.graph
+
+    def _is_current(self, built: _Built, index: LayoutIndex) -> bool:
+        if built.index is not index:
+            return False
+        return not built.has_gaps or (built.stamp is not None and built.stamp == self._stamp())
 
     def forget(self, digest: Digest) -> None:
         """Drop what is known of a deleted manifest: it is to be read again should it come back."""
@@ -72,7 +91,9 @@ class Relations:
             self._facts.pop(digest, None)
             self._built = None
 
-    def _build(self, index: LayoutIndex, read: ReadBlob) -> Graph:
+    def _build(self, index: LayoutIndex) -> _Built:
+        stamp = self._stamp()  # before the first look: what comes meanwhile changes it
+        has_gaps = False
         known: dict[Digest, LayoutEntry] = {}
         facts: dict[Digest, _Facts] = {}
         referrers: dict[Digest, list[Referrer]] = {}
@@ -80,12 +101,11 @@ class Relations:
         for _ in range(limits.INDEX_DEPTH + 1):
             below: list[LayoutEntry] = []
             for entry in level:
-                if entry.digest in known:
+                if entry.digest in known or entry.media_type not in MANIFEST_TYPES | INDEX_TYPES:
                     continue
-                about = self._facts.get(entry.digest)
+                about = self._facts.get(entry.digest) or _read_facts(entry, self._read)
                 if about is None:
-                    about = _read_facts(entry, read)
-                if about is None:
+                    has_gaps = True
                     continue
                 known[entry.digest] = entry
                 facts[entry.digest] = about
@@ -96,7 +116,8 @@ class Relations:
                     )
             level = below
         self._facts = facts
-        return Graph(known=known, referrers={subject: _sorted(found) for subject, found in referrers.items()})
+        graph = Graph(known=known, referrers={subject: _sorted(found) for subject, found in referrers.items()})
+        return _Built(index=index, stamp=stamp, graph=graph, has_gaps=has_gaps)
 
 
 def _sorted(found: list[Referrer]) -> tuple[Referrer, ...]:
@@ -108,9 +129,7 @@ def _child(descriptor: Descriptor) -> LayoutEntry:
 
 
 def _read_facts(entry: LayoutEntry, read: ReadBlob) -> _Facts | None:
-    """What a manifest says of others; nothing where it is malformed, None where it is no manifest or is not here."""
-    if entry.media_type not in MANIFEST_TYPES | INDEX_TYPES:
-        return None
+    """What a manifest says of others; nothing where it is malformed, None where it is not here."""
     try:
         data = read(entry.digest)
         if data is None:

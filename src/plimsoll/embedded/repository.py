@@ -9,9 +9,11 @@ from __future__ import annotations
 import errno
 import os
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Final
 
 from plimsoll import limits
 from plimsoll.embedded import folder
@@ -33,12 +35,14 @@ from plimsoll.errors import (
     UnsupportedError,
 )
 from plimsoll.model.descriptor import Descriptor
-from plimsoll.model.digest import Digest
+from plimsoll.model.digest import HEX_LENGTH, Digest
 from plimsoll.model.manifest import Index, Manifest, RawManifest, parse_manifest
 from plimsoll.model.reference import is_tag
 
 Stamp = tuple[int, int, int]
 """mtime in nanoseconds, size and inode: a renamed file has another inode."""
+_SETTLED_NS: Final = 2_000_000_000
+"""The coarsest clock of a file system (FAT): a folder that changed within it may change again and look the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +72,7 @@ class Repository:
         self._durable = durable
         self._writing = threading.RLock()
         self._read: tuple[Stamp, LayoutIndex] | None = None
-        self._relations = Relations()
+        self._relations = Relations(read=self._small_blob, stamp=self._blobs_stamp)
 
     # --- the layout ----------------------------------------------------------------------------------------------
     def exists(self) -> bool:
@@ -126,7 +130,7 @@ class Repository:
         found = self.listed(reference)
         digest = _digest_in(reference)
         if found is None and digest is not None:
-            found = self._relations.of(self.index(), self._small_blob).known.get(digest)
+            found = self._relations.of(self.index()).known.get(digest)
         if found is None:
             raise StoreError(f"{self.name} has no manifest {reference[:160]!r}", refusal="MANIFEST_UNKNOWN")
         return found
@@ -140,7 +144,7 @@ class Repository:
 
     def referrers(self, subject: Digest) -> tuple[Referrer, ...]:
         """The manifests whose subject is that digest, there or not; reads every manifest not read before."""
-        return self._relations.of(self.index(), self._small_blob).referrers.get(subject, ())
+        return self._relations.of(self.index()).referrers.get(subject, ())
 
     def put_manifest(self, push: Push) -> Pushed:
         """Store one manifest; see put_manifests."""
@@ -251,10 +255,11 @@ class Repository:
     def delete_blob(self, digest: Digest) -> None:
         """Remove a blob; raises StoreError for an absent one, and for a manifest, which is deleted as one."""
         with self._writing:
-            if digest in self.index().by_digest:
-                raise StoreError(f"{digest} is a manifest: delete it under manifests/", refusal="DENIED")
-            if self.blob_size(digest) is None:
+            index = self.index()
+            if digest not in index.by_digest and self.blob_size(digest) is None:
                 raise StoreError(f"{self.name} has no blob {digest}", refusal="BLOB_UNKNOWN")
+            if digest in index.by_digest or digest in self._relations.of(index).known:
+                raise StoreError(f"{digest} is a manifest: delete it under manifests/", refusal="DENIED")
             self._unlink(digest)
 
     def _unlink(self, digest: Digest) -> None:
@@ -272,6 +277,20 @@ class Repository:
             return None
         except LimitExceededError as error:
             raise MalformedManifestError(f"{digest} in {self.name}: {error}") from error
+
+    def _blobs_stamp(self) -> object | None:
+        """What changes when a blob comes; None while one could come within the same tick of the file system's clock."""
+        stamps = []
+        for algorithm in HEX_LENGTH:
+            try:
+                with folder.directory(self._root, (*self._parts, "blobs", algorithm)) as handle:
+                    changed_ns = os.fstat(handle).st_mtime_ns
+            except folder.Absent:
+                continue
+            if time.time_ns() - changed_ns < _SETTLED_NS:
+                return None
+            stamps.append((algorithm, changed_ns))
+        return tuple(stamps)
 
     @contextmanager
     def _blobs(self, digest: Digest, *, create: bool = False) -> Iterator[int]:

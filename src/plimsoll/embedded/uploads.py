@@ -9,7 +9,8 @@ import hashlib
 import os
 import secrets
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -22,24 +23,38 @@ UPLOADS_FOLDER: Final = ".uploads"
 
 
 class Upload:
-    """One blob being pushed to ``repository``; ``offset`` is how many of its bytes are here."""
+    """One blob being pushed to ``repository``; ``offset`` is how many of its bytes are here.
 
-    __slots__ = ("_busy", "_file", "name", "offset", "repository")
+    Its file is open only while a request holds it (``Uploads.taken``): abandoned uploads cost no descriptors.
+    """
 
-    def __init__(self, *, repository: str, name: str, file: int) -> None:
+    __slots__ = ("_busy", "_file", "name", "offset", "repository", "used_s")
+
+    def __init__(self, *, repository: str, name: str, used_s: float) -> None:
         self.repository = repository
         self.name = name
         self.offset = 0
-        self._file = file
+        self.used_s = used_s
+        self._file = -1
         self._busy = threading.Lock()
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a request holds it."""
+        return self._busy.locked()
+
     @contextmanager
-    def taken(self) -> Iterator[None]:
-        """Hold this upload for one request; raises StoreError where another one holds it."""
+    def opened(self, open_file: Callable[[str], int]) -> Iterator[None]:
+        """Hold this upload, and its file open, for one request; raises StoreError where another one holds it."""
         if not self._busy.acquire(blocking=False):
             raise StoreError(f"another request is writing the upload {self.name}", refusal="BLOB_UPLOAD_INVALID")
         try:
-            yield
+            self._file = open_file(self.name)
+            try:
+                yield
+            finally:
+                os.close(self._file)
+                self._file = -1
         finally:
             self._busy.release()
 
@@ -47,11 +62,16 @@ class Upload:
         """Write the next bytes; raises StoreError past the cap on one blob."""
         if self.offset + len(data) > limits.PUSHED_BLOB_BYTES:
             raise StoreError(f"a blob of more than {limits.PUSHED_BLOB_BYTES} bytes", refusal="SIZE_INVALID")
-        folder.write_all(self._file, data)
+        folder.write_at(self._file, data, start=self.offset)
         self.offset += len(data)
+
+    def rewind(self, offset: int) -> None:
+        """Forget the bytes from ``offset`` on."""
+        self.offset = offset
 
     def prove(self, digest: Digest) -> None:
         """Return if the bytes hash to ``digest``; raises StoreError."""
+        os.ftruncate(self._file, self.offset)  # a write that failed half-way, or was forgotten, left more behind
         hasher = hashlib.new(digest.algorithm)
         for start in range(0, self.offset, limits.CHUNK_BYTES):
             stop = min(start + limits.CHUNK_BYTES, self.offset)
@@ -66,43 +86,71 @@ class Upload:
         """Put the bytes on disk."""
         os.fsync(self._file)
 
-    def close(self) -> None:
-        """Give back the file."""
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
-
 
 class Uploads:
-    """The uploads under way in one store."""
+    """The uploads under way in one store; ``monotonic`` tells which of them are idle."""
 
-    def __init__(self, root: int) -> None:
+    def __init__(self, root: int, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._root = root
+        self._monotonic = monotonic
         self._under_way: dict[str, Upload] = {}
 
     def begin(self, repository: str) -> Upload:
         """A new, empty upload; raises StoreError where too many are under way."""
         if len(self._under_way) >= limits.UPLOADS:
-            raise StoreError(f"{limits.UPLOADS} uploads are under way: end or cancel one", refusal="TOOMANYREQUESTS")
+            self._drop_idle()
+        if len(self._under_way) >= limits.UPLOADS:
+            raise StoreError(
+                f"{limits.UPLOADS} uploads are under way: end or cancel one; those that nobody touches for "
+                f"{limits.UPLOAD_IDLE_S:.0f} s give way",
+                refusal="TOOMANYREQUESTS",
+            )
         name = secrets.token_hex(16)
         with folder.directory(self._root, (UPLOADS_FOLDER,), create=True) as handle:
-            file = folder.create_file(handle, name)
-        upload = Upload(repository=repository, name=name, file=file)
+            os.close(folder.create_file(handle, name))
+        upload = Upload(repository=repository, name=name, used_s=self._monotonic())
         self._under_way[name] = upload
         return upload
+
+    def _drop_idle(self) -> None:
+        before_s = self._monotonic() - limits.UPLOAD_IDLE_S
+        for upload in list(self._under_way.values()):
+            if not upload.is_busy and upload.used_s <= before_s:
+                self.cancel(upload)
+
+    @contextmanager
+    def taken(self, upload: Upload) -> Iterator[None]:
+        """Hold an upload for one request; raises StoreError where another one holds it, or its file is gone."""
+        try:
+            with upload.opened(self._open):
+                yield
+        finally:
+            upload.used_s = self._monotonic()
+
+    def _open(self, name: str) -> int:
+        try:
+            with folder.directory(self._root, (UPLOADS_FOLDER,)) as handle:
+                return folder.open_again(handle, name)
+        except folder.Absent:
+            self._under_way.pop(name, None)
+            raise StoreError("the file of this upload is gone", refusal="BLOB_UPLOAD_UNKNOWN") from None
 
     def find(self, repository: str, name: str) -> Upload:
         """The upload ``name`` of ``repository``; raises StoreError."""
         found = self._under_way.get(name)
         if found is None or found.repository != repository:
             raise StoreError("there is no such upload", refusal="BLOB_UPLOAD_UNKNOWN")
+        found.used_s = self._monotonic()
         return found
 
     def cancel(self, upload: Upload) -> None:
         """Forget an upload and its bytes."""
-        with folder.directory(self._root, (UPLOADS_FOLDER,)) as handle:
-            self._forget(upload)
-            os.unlink(upload.name, dir_fd=handle)
+        self._under_way.pop(upload.name, None)
+        try:
+            with folder.directory(self._root, (UPLOADS_FOLDER,)) as handle:
+                os.unlink(upload.name, dir_fd=handle)
+        except (folder.Absent, FileNotFoundError):
+            return  # somebody cleared the folder: that is what was asked
 
     def move(self, upload: Upload, *, blobs: int, name: str, durable: bool) -> None:
         """Rename a proven upload into the directory ``blobs``: there it appears whole."""
@@ -112,11 +160,7 @@ class Uploads:
             os.rename(upload.name, name, src_dir_fd=handle, dst_dir_fd=blobs)
         if durable:
             os.fsync(blobs)
-        self._forget(upload)
-
-    def _forget(self, upload: Upload) -> None:
         self._under_way.pop(upload.name, None)
-        upload.close()
 
     def discard_left_over(self) -> None:
         """Remove the files of a run that ended before its uploads did; only the store that holds the lock may."""

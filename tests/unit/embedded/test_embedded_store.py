@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +11,10 @@ from hypothesis import strategies as st
 
 from plimsoll import limits
 from plimsoll.embedded import folder
+from plimsoll.embedded.relations import Relations
 from plimsoll.embedded.repository import Push, Repository
 from plimsoll.embedded.store import Store, parse_name
+from plimsoll.embedded.uploads import Uploads
 from plimsoll.errors import LimitExceededError, MalformedManifestError, StoreError
 from plimsoll.model.descriptor import OCI_CONFIG, OCI_INDEX, OCI_LAYER_GZIP, OCI_MANIFEST
 from plimsoll.model.digest import Digest
@@ -45,6 +48,12 @@ def manifest(*layers: dict, config: bytes = b"{}", **more: object) -> bytes:
             "layers": list(layers),
             **more,
         }
+    ).encode()
+
+
+def index_of(child: bytes) -> bytes:
+    return json.dumps(
+        {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [descriptor(child, OCI_MANIFEST)]}
     ).encode()
 
 
@@ -312,6 +321,58 @@ def test_a_child_of_an_index_is_known_by_digest_only_through_its_index(repositor
     assert repository.index().tags == ("multi",)
 
 
+@pytest.mark.parametrize("settled", [True, False], ids=["after-a-while", "at-once"])
+@pytest.mark.parametrize("copied", [True, False], ids=["by-another-tool", "by-us"])
+def test_what_comes_after_it_was_missed_is_found(store: Store, tmp_path: Path, settled: bool, copied: bool):
+    subject = Digest.of(b"some image")
+    child = manifest(subject=descriptor(b"some image", OCI_MANIFEST))
+    sparse = store.repository("sparse", create=True)
+    sparse.put_blob(index_of(child))
+    blobs = tmp_path / "sparse/blobs/sha256"
+    document = {"schemaVersion": 2, "manifests": [descriptor(index_of(child), OCI_INDEX)]}
+    (tmp_path / "sparse/index.json").write_text(json.dumps(document))
+
+    changed_s = 1_700_000_000 if settled else 4_000_000_000  # in 2096, which has not settled yet
+    os.utime(blobs, (changed_s, changed_s))
+    looked_ns = blobs.stat().st_mtime_ns
+    with pytest.raises(StoreError) as refused:
+        sparse.manifest(str(Digest.of(child)))
+    assert refusal(refused) == "MANIFEST_UNKNOWN"
+    assert sparse.referrers(subject) == ()
+    if copied:
+        (blobs / Digest.of(child).hex).write_bytes(child)
+    else:
+        sparse.put_blob(child)
+    if not settled:  # the tick of the file system's clock in which we looked is not over
+        os.utime(blobs, ns=(looked_ns, looked_ns))
+    assert [referrer.entry.digest for referrer in sparse.referrers(subject)] == [Digest.of(child)]
+    assert sparse.manifest(str(Digest.of(child))).digest == Digest.of(child)
+
+
+def test_a_gap_is_looked_for_again_only_where_blobs_came(repository: Repository, tmp_path: Path):
+    child = manifest()
+    repository.put_blob(index_of(child))
+    document = {"schemaVersion": 2, "manifests": [descriptor(index_of(child), OCI_INDEX)]}
+    (tmp_path / "a/b/index.json").write_text(json.dumps(document))
+    os.utime(tmp_path / "a/b/blobs/sha256", (1_700_000_000, 1_700_000_000))
+    asked: list[Digest] = []
+
+    def read(digest: Digest) -> bytes | None:
+        asked.append(digest)
+        return repository._small_blob(digest)
+
+    relations = Relations(read=read, stamp=repository._blobs_stamp)
+    index = repository.index()
+    for _ in range(3):
+        relations.of(index)
+    assert asked == [Digest.of(index_of(child)), Digest.of(child)]
+    repository.put_blob(child)
+    whole = relations.of(index)
+    repository.put_blob(b"something else")
+    assert relations.of(index) is whole
+    assert asked == [Digest.of(index_of(child)), Digest.of(child), Digest.of(child)]
+
+
 def test_an_index_of_what_is_not_here_is_refused(repository: Repository):
     index = json.dumps(
         {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [descriptor(b"x", OCI_MANIFEST)]}
@@ -364,17 +425,20 @@ def test_referrers_are_found_also_below_a_fallback_tag_and_gone_when_deleted(rep
 # --- blobs -------------------------------------------------------------------------------------------------------
 def test_an_upload_becomes_a_blob_only_with_its_digest(store: Store, repository: Repository, tmp_path: Path):
     upload = store.uploads.begin("a/b")
-    upload.append(b"hel")
-    upload.append(b"lo")
-    with pytest.raises(StoreError) as refused:
-        repository.take_upload(store.uploads, upload, digest=Digest.of(b"other"))
+    with store.uploads.taken(upload):
+        upload.append(b"hel")
+    with store.uploads.taken(upload):
+        upload.append(b"lo")
+        with pytest.raises(StoreError) as refused:
+            repository.take_upload(store.uploads, upload, digest=Digest.of(b"other"))
     assert refusal(refused) == "DIGEST_INVALID"
     assert repository.blob_size(Digest.of(b"hello")) is None
     for algorithm in ("sha256", "sha512"):
         upload = store.uploads.begin("a/b")
-        upload.append(b"hello")
         digest = Digest.of(b"hello", algorithm=algorithm)
-        repository.take_upload(store.uploads, upload, digest=digest)
+        with store.uploads.taken(upload):
+            upload.append(b"hello")
+            repository.take_upload(store.uploads, upload, digest=digest)
         assert (tmp_path / "a/b/blobs" / algorithm / digest.hex).read_bytes() == b"hello"
         with pytest.raises(StoreError):
             store.uploads.find("a/b", upload.name)
@@ -385,7 +449,7 @@ def test_an_upload_belongs_to_its_repository_and_to_one_request_at_a_time(store:
     assert store.uploads.find("a/b", upload.name) is upload
     with pytest.raises(StoreError):
         store.uploads.find("a/c", upload.name)
-    with upload.taken(), pytest.raises(StoreError) as refused, upload.taken():
+    with store.uploads.taken(upload), pytest.raises(StoreError) as refused, store.uploads.taken(upload):
         pass
     assert refusal(refused) == "BLOB_UPLOAD_INVALID"
     store.uploads.cancel(upload)
@@ -399,10 +463,63 @@ def test_uploads_and_their_bytes_are_capped(store: Store, monkeypatch: pytest.Mo
     with pytest.raises(StoreError) as refused:
         store.uploads.begin("a/b")
     assert refusal(refused) == "TOOMANYREQUESTS"
-    upload.append(b"1234")
-    with pytest.raises(StoreError) as refused:
-        upload.append(b"5")
+    with store.uploads.taken(upload):
+        upload.append(b"1234")
+        with pytest.raises(StoreError) as refused:
+            upload.append(b"5")
     assert refusal(refused) == "SIZE_INVALID"
+
+
+def test_idle_uploads_give_way_and_those_in_use_do_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(limits, "UPLOADS", 4)
+    now = [0.0]
+    root = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
+    uploads = Uploads(root, monotonic=lambda: now[0])
+    abandoned, held, touched, late = (uploads.begin("a") for _ in range(4))
+    with uploads.taken(held):
+        now[0] = limits.UPLOAD_IDLE_S - 1
+        uploads.find("a", touched.name)
+        with uploads.taken(late):
+            pass
+        with pytest.raises(StoreError) as refused:
+            uploads.begin("a")
+        assert refusal(refused) == "TOOMANYREQUESTS"
+        now[0] = limits.UPLOAD_IDLE_S
+        new = uploads.begin("a")
+        held.append(b"still here")
+    assert {path.name for path in (tmp_path / ".uploads").iterdir()} == {held.name, touched.name, late.name, new.name}
+    with pytest.raises(StoreError) as refused:
+        uploads.find("a", abandoned.name)
+    assert refusal(refused) == "BLOB_UPLOAD_UNKNOWN"
+    now[0] += limits.UPLOAD_IDLE_S - 1
+    assert uploads.find("a", held.name).offset == len(b"still here")
+    uploads.close()
+    os.close(root)
+    assert not list((tmp_path / ".uploads").iterdir())
+
+
+def test_an_upload_whose_file_is_gone_is_none(store: Store, tmp_path: Path):
+    for upload in [store.uploads.begin("a"), store.uploads.begin("a")]:
+        (tmp_path / ".uploads" / upload.name).unlink()
+        with pytest.raises(StoreError) as refused, store.uploads.taken(upload):
+            pass
+        assert refusal(refused) == "BLOB_UPLOAD_UNKNOWN"
+        with pytest.raises(StoreError):
+            store.uploads.find("a", upload.name)
+        store.uploads.cancel(upload)
+    store.uploads.begin("a")
+    shutil.rmtree(tmp_path / ".uploads")
+
+
+def test_what_a_failed_write_left_is_no_part_of_the_blob(store: Store, repository: Repository, tmp_path: Path):
+    upload = store.uploads.begin("a/b")
+    with store.uploads.taken(upload):
+        upload.append(b"whole")
+    (tmp_path / ".uploads" / upload.name).write_bytes(b"whole, and what went in before the disk was full")
+    with store.uploads.taken(upload):
+        repository.take_upload(store.uploads, upload, digest=Digest.of(b"whole"))
+    with repository.open_blob(Digest.of(b"whole")) as (_, size):
+        assert size == len(b"whole")
 
 
 def test_a_mounted_blob_is_there_and_an_absent_one_is_not(store: Store, repository: Repository):
@@ -426,13 +543,26 @@ def test_a_manifest_is_not_deleted_as_a_blob(repository: Repository):
     assert refusal(refused) == "BLOB_UNKNOWN"
 
 
+def test_a_child_of_an_index_is_not_deleted_as_a_blob(repository: Repository):
+    repository.put_blob(b"{}")
+    child = repository.put_blob(manifest(annotations={"child": "yes"}))
+    push(repository, index_of(manifest(annotations={"child": "yes"})), "multi", OCI_INDEX)
+    with pytest.raises(StoreError) as refused:
+        repository.delete_blob(child)
+    assert refusal(refused) == "DENIED"
+    repository.delete_manifest("multi")
+    repository.delete_manifest(str(Digest.of(index_of(manifest(annotations={"child": "yes"})))))
+    repository.delete_blob(child)
+
+
 def test_what_is_durable_is_stored_alike(tmp_path: Path):
     with Store(tmp_path, writable=True, durable=True) as store:
         repository = store.repository("a", create=True)
         repository.put_blob(b"{}")
         upload = store.uploads.begin("a")
-        upload.append(b"layer")
-        repository.take_upload(store.uploads, upload, digest=Digest.of(b"layer"))
+        with store.uploads.taken(upload):
+            upload.append(b"layer")
+            repository.take_upload(store.uploads, upload, digest=Digest.of(b"layer"))
         digest = push(repository, manifest(descriptor(b"layer")), "v1")
     with Store(tmp_path) as again:
         assert again.repository("a").manifest("v1").digest == digest
