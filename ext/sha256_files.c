@@ -1,4 +1,4 @@
-/* Open files as a source of lanes: regular ones through mmap, a window at a time; all else through read().
+/* Open files as a source of lanes: regular ones through mmap, a window at a time; what cannot be mapped through read().
  *
  * Reading a mapped page that the file no longer has raises SIGBUS. For the length of a call a handler is installed
  * that puts zero pages under a window of the faulting thread and notes it on the window; any other SIGBUS goes to
@@ -156,17 +156,22 @@ static int unmap(window *mapped) {
     return mapped->faulted;
 }
 
-static int finish_mapped(files_source *source, pl_lane *lane) {
+static int ensure_unchanged(files_source *source, pl_lane *lane) {
     const file *const file = &source->files[lane->slot];
     struct stat status;
-    pad(file, lane); /* before unmap: it reads the window's last bytes */
-    if (unmap(&source->windows[lane->slot])) return fail(source, lane, PL_CHANGED);
+    if (!file->regular) return 1;
     if (fstat(source->descriptors[lane->job], &status)) return fail(source, lane, errno);
     return (uint64_t)status.st_size == file->size ? 1 : fail(source, lane, PL_CHANGED);
 }
 
-/* Files of /proc say size 0 and have content, pipes and devices have no size, some file systems cannot map: read
- * until the end is met. */
+static int finish_mapped(files_source *source, pl_lane *lane) {
+    pad(&source->files[lane->slot], lane); /* before unmap: it reads the window's last bytes */
+    if (unmap(&source->windows[lane->slot])) return fail(source, lane, PL_CHANGED);
+    return ensure_unchanged(source, lane);
+}
+
+/* The size of a file of /proc or /sys (0, or a page) says nothing about its content, pipes and devices have none, some
+ * file systems cannot map: read until the end is met. */
 static int next_chunk(files_source *source, pl_lane *lane) {
     file *const file = &source->files[lane->slot];
     const int descriptor = source->descriptors[lane->job];
@@ -197,8 +202,7 @@ static int next_window(files_source *source, pl_lane *lane) {
     if (unmap(mapped)) return fail(source, lane, PL_CHANGED);
     /* Without MAP_POPULATE: faults bring 16 cached pages each, and cost the kernel a third less than populating. */
     void *const start = mmap(NULL, len, PROT_READ, MAP_SHARED, source->descriptors[lane->job], (off_t)file->offset);
-    if (start == MAP_FAILED && errno == ENODEV && file->offset == 0) return next_chunk(source, lane);
-    if (start == MAP_FAILED) return fail(source, lane, errno);
+    if (start == MAP_FAILED) return next_chunk(source, lane); /* where that is not to be had either, it says why */
     mapped->len = len;
     mapped->faulted = 0;
     mapped->start = start;
@@ -226,7 +230,7 @@ static int files_next(pl_source *base, pl_lane *lane) {
     case READ:
         return next_chunk(source, lane);
     case READ_LAST:
-        return file->size == 0 || file->size == file->offset ? pad(file, lane) : fail(source, lane, PL_CHANGED);
+        return pad(file, lane) && ensure_unchanged(source, lane);
     default:
         pl_write_digest(lane->h, source->digests + lane->job * PL_DIGEST);
         return 0;

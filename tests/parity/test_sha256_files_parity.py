@@ -73,6 +73,37 @@ def test_a_file_without_a_stated_size_is_read_to_its_end(sha):
 
 
 @both
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="sysfs is Linux's")
+def test_a_file_whose_stated_size_is_not_that_of_its_content_is_read_to_its_end(sha):
+    path = Path("/sys/devices/system/cpu/possible")
+    content = path.read_bytes()
+    assert len(content) != path.stat().st_size
+    with opened(path, "/proc/version", path) as descriptors:
+        digest, _, again = sha.sha256_files(descriptors)
+    assert digest == again == hashlib.sha256(content).digest()
+
+
+NO_ROOM_FOR_A_WINDOW = """
+    import os, resource, sys
+    from plimsoll.native import _sha256
+    file = os.open(sys.argv[1], os.O_RDONLY)
+    _sha256.sha256_files([])
+    held = int(open("/proc/self/statm").read().split()[0]) * os.sysconf("SC_PAGESIZE")
+    resource.setrlimit(resource.RLIMIT_AS, (held + (1 << 20), resource.RLIM_INFINITY))
+    print(_sha256.sha256_files([file])[0].hex())
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="it reads Linux's /proc, and sets a limit of its own")
+def test_a_file_that_cannot_be_mapped_is_read(files):
+    script = textwrap.dedent(NO_ROOM_FOR_A_WINDOW)
+    done = subprocess.run(
+        [sys.executable, "-c", script, files[-1]], capture_output=True, text=True, timeout=50, check=False
+    )
+    assert (done.stdout, done.stderr) == (hashlib.sha256(files[-1].read_bytes()).hexdigest() + "\n", "")
+
+
+@both
 @pytest.mark.parametrize("size", [0, 1, 64, 131072, 300_001])
 def test_a_pipe_is_read_to_its_end(sha, size):
     reader, writer = os.pipe()

@@ -19,6 +19,8 @@ _DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:ns|us|\u00b5s|ms|s|m|h))+")
 _DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ns|us|\u00b5s|ms|s|m|h)")
 _LONGEST_S = 2**63 / 1e9
 """Go's durations are 64 bits of nanoseconds, some 292 years."""
+_AS_IT_IS = "\0"
+"""Put before a word that stands behind ``--``; no operating system hands over one that has it."""
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "\u00b5s": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -54,15 +56,35 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise UsageError instead of leaving the process."""
-        raise UsageError(message)
+        raise UsageError(message.replace(_AS_IT_IS, ""))
 
     def read(self, argv: Sequence[str]) -> argparse.Namespace:
         """Parse; raises UsageError for anything that does not fit."""
-        return self.parse_intermixed_args([self._spelled_out(word) for word in argv])
+        end = self._end_of_options(argv)
+        words = [self._spelled_out(word) for word in argv[:end]]
+        # argparse's intermixed reading loses the "--": what stands behind it is disguised instead.
+        found = self.parse_intermixed_args([*words, *[_AS_IT_IS + word for word in argv[end + 1 :]]])
+        for name, value in vars(found).items():
+            setattr(found, name, _undisguised(value))
+        return found
+
+    def _end_of_options(self, words: Sequence[str]) -> int:
+        """Where the ``--`` stands that is no option's value; argparse refuses one that is."""
+        at = 0
+        while at < len(words) and words[at] != "--":
+            option = None if words[at] in self._booleans else self._option_string_actions.get(words[at])
+            at += 1 if option is None or option.nargs == 0 else 2
+        return min(at, len(words))
 
     def _spelled_out(self, word: str) -> str:
         # "--x false" does not exist in pflag: a bare boolean never takes the next word.
         return f"{word}=true" if word in self._booleans else word
+
+
+def _undisguised(value: object) -> object:
+    if isinstance(value, list):
+        return [_undisguised(item) for item in value]
+    return value.removeprefix(_AS_IT_IS) if isinstance(value, str) else value
 
 
 def boolean(text: str) -> bool:

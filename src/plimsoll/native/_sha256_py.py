@@ -98,18 +98,19 @@ def sha256_files(descriptors: Sequence[int], /) -> list[bytes]:
 def _hash_file(descriptor: int, index: int) -> bytes:
     try:
         before = os.fstat(descriptor)
-        digest, size = _hash_to_the_end(descriptor, positioned=stat.S_ISREG(before.st_mode))
+        digest = _hash_to_the_end(descriptor, positioned=stat.S_ISREG(before.st_mode))
+        after = os.fstat(descriptor)
     except OSError as error:
         raise FileHashError(error.errno, error.strerror, index=index) from error
-    # Files of /proc say size 0 and have content.
-    if stat.S_ISREG(before.st_mode) and before.st_size not in (0, size):
+    # Not against what was read: the size of a file of /proc or /sys (0, or a page) says nothing about its content.
+    if stat.S_ISREG(before.st_mode) and before.st_size != after.st_size:
         raise FileHashError(errno.EIO, "the file changed its size while it was hashed", index=index)
     return digest
 
 
-def _hash_to_the_end(descriptor: int, *, positioned: bool) -> tuple[bytes, int]:
+def _hash_to_the_end(descriptor: int, *, positioned: bool) -> bytes:
     stream, size = hashlib.sha256(), 0
     while chunk := (os.pread(descriptor, _CHUNK_BYTES, size) if positioned else os.read(descriptor, _CHUNK_BYTES)):
         stream.update(chunk)
         size += len(chunk)
-    return stream.digest(), size
+    return stream.digest()

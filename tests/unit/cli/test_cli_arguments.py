@@ -1,11 +1,13 @@
 import argparse
 from contextlib import suppress
+from importlib import import_module
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from plimsoll.cli.arguments import Parser, boolean, count, count_or_none, duration, pair, rate
+from plimsoll.cli.main import _MODULES, COMMANDS
 from plimsoll.errors import UsageError
 
 
@@ -40,6 +42,16 @@ def parser():
         (["--jobs=3"], {"jobs": 3}),
         (["--name="], {"name": ""}),
         (["a", "--", "b"], {"images": ["a", "b"]}),
+        (["--", "-x"], {"images": ["-x"]}),
+        (["a", "--", "-x"], {"images": ["a", "-x"]}),
+        (["--", "a", "-x", "b"], {"images": ["a", "-x", "b"]}),
+        (["--flag", "--", "--flag=false", "--name", "-h"], {"flag": True, "images": ["--flag=false", "--name", "-h"]}),
+        (["--", "--"], {"images": ["--"]}),
+        (["a", "--", "--", "--"], {"images": ["a", "--", "--"]}),
+        (["-j", "3", "--", "-j"], {"jobs": 3, "images": ["-j"]}),
+        (["--"], {"images": []}),
+        (["--", ""], {"images": [""]}),
+        (["-"], {"images": ["-"]}),
     ],
 )
 def test_a_command_line_is_read_as_pflag_does(words, expected):
@@ -61,12 +73,45 @@ def test_a_command_line_is_read_as_pflag_does(words, expected):
         ["-j-1"],
         ["-j", "x"],
         ["-x"],
+        ["--name", "--"],
+        ["--name", "--", "a"],
+        ["-j", "--", "3"],
+        ["-x", "--", "a"],
     ],
 )
 def test_wrong_usage_is_an_error_and_never_an_exit(words, capsys):
     with pytest.raises(UsageError):
         parser().read(words)
     assert capsys.readouterr() == ("", "")
+
+
+def modules_of_commands():
+    for name in COMMANDS:
+        module = import_module(f"plimsoll.cli.{_MODULES.get(name, name.replace('-', '_'))}")
+        actions = getattr(module, "ACTIONS", {})
+        yield from [f"{name}_{action.replace('-', '_')}" for action in actions] or [module.__name__.rsplit(".")[-1]]
+
+
+@pytest.mark.parametrize("command", list(modules_of_commands()))
+def test_of_every_command_what_follows_two_dashes_is_no_option(command):
+    made = Parser(prog="plimsoll test", description="a test")
+    import_module(f"plimsoll.cli.{command}").add_arguments(made)
+    positional = made._get_positional_actions()
+    words = ["-a", "--", "--help", "-h", "-"][: len(positional) + 2 * any(one.nargs == "*" for one in positional)]
+    required = [
+        word for one in made._actions if one.option_strings and one.required for word in (one.option_strings[0], "x")
+    ]
+    found = vars(made.read([*required, "--", *words]))
+    taken = [found[one.dest] for one in positional]
+    assert [word for value in taken for word in (value if isinstance(value, list) else [value])] == words
+    if not words:
+        with pytest.raises(UsageError, match=r"unrecognized arguments: -a$"):
+            made.read([*required, "--", "-a"])
+
+
+@given(st.lists(st.sampled_from(["a", "-x", "--", "--flag", "-"]) | st.text(max_size=12), max_size=6))
+def test_all_words_after_two_dashes_are_images(words):
+    assert parser().read(["--", *words]).images == words
 
 
 @given(st.lists(st.text(max_size=12), max_size=6))
