@@ -122,23 +122,25 @@ cdef class _Reader:
     cdef list kept
     cdef pl_text *names             # the members met so far of every object that is open
     cdef size_t names_used, names_room
+    cdef Py_ssize_t values_left     # how many more values may begin
     cdef str shape                  # the first wrong type; said only of a well-formed document
     cdef str inside                 # where the reader is, put into words only for a message: of the top level None,
     cdef Py_ssize_t index           # else a member, the position in its list or -1, and whether in its platform
     cdef bint in_platform
 
-    cdef int open(self, object data, int max_depth, Py_ssize_t max_bytes) except 0:
+    cdef int open(self, object data, int max_depth, Py_ssize_t max_bytes, Py_ssize_t max_values) except 0:
         if not 1 <= max_depth <= DEPTH_MOST:
             raise ValueError(f"max_depth must be 1 to {DEPTH_MOST}, not {max_depth}")
         PyObject_GetBuffer(data, &self.view, PyBUF_SIMPLE)
         self.held = True
         self.kept = []
+        self.values_left = max_values
         pl_scan_start(&self.scan, <const uint8_t *>self.view.buf, self.view.len)
         if self.view.len > max_bytes:
             self.fail(PL_TOO_LARGE, self.scan.start + max_bytes, "more bytes than allowed begin")
         if self.view.len >= 3 and memcmp(self.scan.start, b"\xef\xbb\xbf", 3) == 0:
             self.fail(PL_UTF8, self.scan.start, "a byte order mark")
-        return 1
+        return self.count_value()
 
     def __dealloc__(self):
         pl_scan_end(&self.scan)
@@ -185,6 +187,14 @@ cdef class _Reader:
         if pl_peek(&self.scan) != c':':
             self.fail(PL_SYNTAX, self.scan.p, "a colon was expected")
         self.scan.p += 1
+        return self.count_value()
+
+    cdef int count_value(self) except 0:
+        """One value more begins next."""
+        if self.values_left <= 0:
+            pl_peek(&self.scan)
+            self.fail(PL_TOO_LARGE, self.scan.p, "more values than allowed begin")
+        self.values_left -= 1
         return 1
 
     cdef object to_str(self, const pl_text *text):
@@ -248,8 +258,10 @@ cdef class _Reader:
         self.scan.p += 1
         return 1
 
-    cdef bint empty(self, char closing) noexcept:
+    cdef bint empty(self, char closing) except -1:
         if pl_peek(&self.scan) != closing:
+            if closing == c']':
+                self.count_value()
             return False
         self.scan.p += 1
         return True
@@ -260,7 +272,11 @@ cdef class _Reader:
         if byte != c',' and byte != closing:
             self.fail(PL_SYNTAX, self.scan.p, "a comma or a closing bracket was expected")
         self.scan.p += 1
-        return byte == c','
+        if byte != c',':
+            return 0
+        if closing == c']':
+            self.count_value()
+        return 1
 
     cdef int duplicate(self, const uint8_t *where) except 0:
         return self.fail(PL_DUPLICATE, where, "a member that the object already has")
@@ -318,6 +334,42 @@ cdef class _Reader:
             items.append(self.value(depth - 1))
             if not self.more(c']'):
                 return items
+
+    cdef object emptied(self, int depth, Py_ssize_t most):
+        """The next value, but an object or list without what is in it, which has at most ``most`` values."""
+        cdef int byte = pl_peek(&self.scan)
+        cdef Py_ssize_t left = self.values_left
+        if byte != c'{' and byte != c'[':
+            return self.value(depth)
+        self.values_left = most
+        self.skip(depth)
+        self.values_left = left
+        return {} if byte == c'{' else []
+
+    cdef object outline(self, int depth, str unread, Py_ssize_t max_unread):
+        """As value, with ``unread`` of the outermost object emptied."""
+        cdef dict members = {}
+        cdef pl_text text
+        cdef const uint8_t *where
+        cdef Py_ssize_t count = 0
+        if pl_peek(&self.scan) != c'{':
+            return self.value(depth)
+        self.enter(depth)
+        depth -= 1
+        if self.empty(c'}'):
+            return members
+        while True:
+            pl_peek(&self.scan)
+            where = self.scan.p
+            self.key(&text)
+            name = self.to_known_str(&text)
+            self.colon()
+            PyDict_SetItem(members, name, self.emptied(depth, max_unread) if name == unread else self.value(depth))
+            count += 1
+            if PyDict_Size(members) != count:
+                self.duplicate(where)
+            if not self.more(c'}'):
+                return members
 
     # ---- members that are checked and left --------------------------------------------------------------------------
 
@@ -592,8 +644,10 @@ cdef class _Reader:
             self.misshapen(member, "an object")
         return None
 
-    cdef tuple descriptors_member(self, int depth, str member):
+    cdef tuple descriptors_member(self, int depth, str member, Py_ssize_t most, const char *what):
         cdef list descriptors = []
+        cdef Py_ssize_t count = 0
+        cdef int byte
         if pl_peek(&self.scan) != c'[':
             if not self.null():
                 self.skip(depth)
@@ -603,7 +657,11 @@ cdef class _Reader:
         if self.empty(c']'):
             return ()
         while True:
-            if pl_peek(&self.scan) == c'{':
+            byte = pl_peek(&self.scan)
+            if count >= most:
+                self.fail(PL_TOO_LARGE, self.scan.p, what)
+            count += 1
+            if byte == c'{':
                 descriptors.append(self.descriptor(depth - 1, member, len(descriptors)))
             else:
                 self.skip(depth - 1)
@@ -611,7 +669,7 @@ cdef class _Reader:
             if not self.more(c']'):
                 return tuple(descriptors)
 
-    cdef object manifest(self, int depth):
+    cdef object manifest(self, int depth, Py_ssize_t max_layers, Py_ssize_t max_manifests):
         cdef pl_text text
         cdef const uint8_t *at
         cdef int found
@@ -643,9 +701,10 @@ cdef class _Reader:
                 elif found == CONFIG:
                     config = self.descriptor_member(depth, "config")
                 elif found == LAYERS:
-                    layers = self.descriptors_member(depth, "layers")
+                    layers = self.descriptors_member(depth, "layers", max_layers, "more layers than allowed begin")
                 elif found == MANIFESTS:
-                    manifests = self.descriptors_member(depth, "manifests")
+                    manifests = self.descriptors_member(depth, "manifests", max_manifests,
+                                                        "more manifests than allowed begin")
                 elif found == SUBJECT:
                     subject = self.descriptor_member(depth, "subject")
                 elif found == ANNOTATIONS:
@@ -666,19 +725,33 @@ cdef class _Reader:
         return 1
 
 
-def read_json(data, /, *, int max_depth=limits.JSON_DEPTH * 2, Py_ssize_t max_bytes=limits.JSON_BYTES):
+def read_json(data, /, *, int max_depth=limits.JSON_DEPTH * 2, Py_ssize_t max_bytes=limits.JSON_BYTES,
+              Py_ssize_t max_values=limits.JSON_VALUES):
     """The value of one strict JSON document; ReadError says what is wrong and where."""
     cdef _Reader reader = _Reader.__new__(_Reader)
-    reader.open(data, max_depth, max_bytes)
+    reader.open(data, max_depth, max_bytes, max_values)
     value = reader.value(max_depth)
     reader.finish()
     return value
 
 
-def read_manifest(data, /, *, int max_depth=limits.JSON_DEPTH, Py_ssize_t max_bytes=limits.MANIFEST_BYTES):
+def read_outline(data, /, *, str unread not None, int max_depth=limits.JSON_DEPTH * 2,
+                 Py_ssize_t max_bytes=limits.JSON_BYTES, Py_ssize_t max_values=limits.JSON_VALUES,
+                 Py_ssize_t max_unread=limits.JSON_VALUES):
+    """As read_json, but what is in the outermost object's member ``unread`` is only checked: it comes out empty."""
+    cdef _Reader reader = _Reader.__new__(_Reader)
+    reader.open(data, max_depth, max_bytes, max_values)
+    value = reader.outline(max_depth, unread, max_unread)
+    reader.finish()
+    return value
+
+
+def read_manifest(data, /, *, int max_depth=limits.JSON_DEPTH, Py_ssize_t max_bytes=limits.MANIFEST_BYTES,
+                  Py_ssize_t max_values=limits.MANIFEST_VALUES, Py_ssize_t max_layers=limits.LAYERS,
+                  Py_ssize_t max_manifests=limits.INDEX_CHILDREN):
     """The members of an OCI or Docker manifest or index that the model needs; all of the document is checked."""
     cdef _Reader reader = _Reader.__new__(_Reader)
-    reader.open(data, max_depth, max_bytes)
-    manifest = reader.manifest(max_depth)
+    reader.open(data, max_depth, max_bytes, max_values)
+    manifest = reader.manifest(max_depth, max_layers, max_manifests)
     reader.finish()
     return manifest

@@ -14,6 +14,7 @@
     ├── TransportError              the way there (a verdict becomes UNDETERMINED)
     │   ├── UnreachableError
     │   │   ├── NotConnectedError
+    │   │   │   └── NoTLSError
     │   │   └── UntrustedHostError
     │   ├── RequestTimeoutError
     │   │   └── ConnectTimeoutError
@@ -27,6 +28,7 @@
     ├── ContentError                the bytes (REJECTED)
     │   ├── DigestMismatchError
     │   │   └── LayerDigestMismatchError
+    │   ├── DiffIdMismatchError
     │   ├── MalformedManifestError
     │   └── LimitExceededError
     ├── EffortExceededError         what lies beside an image: too dear to check (REJECTED)
@@ -121,30 +123,28 @@ class TransportError(PlimsollError):
     """The bytes could not be had; says nothing about the image."""
 
     code = "unreachable"
-    temporary: ClassVar[bool] = False
 
 
 class UnreachableError(TransportError):
     """No connection, a broken one, or a TLS failure."""
-
-    temporary = True
 
 
 class NotConnectedError(UnreachableError):
     """No connection, or no TLS on it: no request was sent."""
 
 
-class UntrustedHostError(UnreachableError):
-    """A host whose certificate is not trusted, or that our own certificates or proxy keep us from: no try mends it."""
+class NoTLSError(NotConnectedError):
+    """A port that answers a TLS greeting with something else: no try mends it."""
 
-    temporary = False
+
+class UntrustedHostError(UnreachableError):
+    """An untrusted certificate, certificates or a proxy of ours that are of no use, no host's name: no try mends it."""
 
 
 class RequestTimeoutError(TransportError):
     """A request that did not end within its time."""
 
     code = "timeout"
-    temporary = True
 
 
 class ConnectTimeoutError(RequestTimeoutError):
@@ -171,7 +171,6 @@ class RateLimitedError(TransportError):
     """429; ``retry_after_s`` is what the registry asked for, None where it asked for nothing."""
 
     code = "rate-limited"
-    temporary = True
 
     def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
         super().__init__(message)
@@ -224,10 +223,14 @@ class LayerDigestMismatchError(DigestMismatchError):
     code = "layer-digest-mismatch"
 
 
+class DiffIdMismatchError(ContentError):
+    """A layer that does not unpack to what the image's config says, or that two readers would unpack to two things."""
+
+    code = "diffid-mismatch"
+
+
 class MalformedManifestError(ContentError):
     """A manifest, index or config that two readers could understand differently, or none at all."""
-
-    code = "manifest-invalid"
 
 
 class LimitExceededError(ContentError):

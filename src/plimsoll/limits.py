@@ -37,6 +37,8 @@ JSON_INTEGER_DIGITS: Final = 20
 """Digits of one integer in JSON: 2**64 has 20; converting longer ones is quadratic (CVE-2020-10735)."""
 JSON_NUMBER_CHARS: Final = 128
 """Characters of one JSON number with a fraction or exponent; 17 digits tell every double apart."""
+JSON_VALUES: Final = 262_144
+"""Values of a JSON document whose reader gives no narrower cap: the smallest object takes 230 bytes, so 60 MB."""
 JSON_BYTES: Final = 64 * MIB
 """A JSON document whose reader gives no narrower cap: the largest read here is index.json of a layout."""
 LAYERS: Final = 4096
@@ -45,24 +47,48 @@ INDEX_CHILDREN: Final = 4096
 """Manifests listed in one index."""
 INDEX_DEPTH: Final = 4
 """Indexes nested in indexes; a cycle is impossible by digest, a chain is not."""
-ANNOTATIONS: Final = 4096
-"""Annotations of one object; the 4 MiB manifest cap bounds their bytes."""
+MANIFEST_VALUES: Final = 131_072
+"""Values in a manifest or index, annotations too: 32 for each of 4,096 entries, of which a platform is 6."""
+CONFIG_VALUES: Final = 65_536
+"""Values in an image's configuration: 4,096 layers, each with 6 of its history, and tens of thousands of labels."""
+PAYLOAD_VALUES: Final = 4096
+"""Values in a signature's payload or what wraps it: a dozen, and the annotations that a signer asked for."""
+BUNDLE_VALUES: Final = 4096
+"""Values in a bundle or envelope: 32 log entries with 64 hashes each are 2,600, and what was signed is one text."""
+STATEMENT_VALUES: Final = 500_000
+"""Values in a predicate: an SBOM of a large image has 200,000. Their 115 MB are taken only for a trusted signer."""
+STATEMENT_HEAD_VALUES: Final = 65_536
+"""Values of a statement beside its predicate: 1,024 subjects with 32 digests each are 36,000."""
+LOG_VALUES: Final = 1024
+"""Values in what a log or a timestamp authority writes: an entry has some dozens, with a proof a hundred."""
 
 # --- the distribution API ----------------------------------------------------------------------------------------
+REFERRER_MANIFEST_BYTES: Final = 256 * KIB
+"""A manifest that refers to an image: one layer and some annotations, a kilobyte or two. 128 are read of one image."""
 TOKEN_BYTES: Final = 1 * MIB
 """A token reply, as containers/image."""
+TOKEN_VALUES: Final = 1024
+"""Values in it: five, with a list of granted scopes some more."""
 ERROR_BYTES: Final = 64 * KIB
 """An error body: only its code and message are used."""
 TAG_PAGE_BYTES: Final = 8 * MIB
 """One page of tags: containers/image has no cap here, and a registry can send for ever."""
+TAG_PAGE_VALUES: Final = 262_144
+"""Values in it: a registry that knows no pages lists all its tags in one, and 8 MiB hold so many of 30 characters."""
 TAGS: Final = 1_000_000
 """Tags of one repository over all pages."""
 TAG_PAGES: Final = 10_000
-"""Pages followed by Link: a registry can link in circles."""
+"""Pages of tags followed by Link: a registry can link for ever."""
+IDLE_TAG_PAGES: Final = 8
+"""Pages in a row that name no new tag and lead on: some registries leave out what was deleted, none endlessly."""
 REFERRERS_BYTES: Final = 4 * MIB
 """One page of referrers is an index, so the manifest cap holds."""
 REFERRERS: Final = 4096
 """Referrers of one subject over all pages (CVE-2023-46737: endless lists)."""
+REFERRER_PAGES: Final = 64
+"""Pages of them, each of which must bring one that is new: all REFERRERS at 64 a page."""
+REFERRERS_S: Final = 300.0
+"""Time after which no further page of them is asked for: a page may take as long as any request."""
 REDIRECTS: Final = 10
 """As Go's client."""
 HEADER_BYTES: Final = 32 * KIB
@@ -153,12 +179,36 @@ YAML_NODES: Final = 100_000
 """Values of one YAML document, aliases counted at each use: fleets have thousands of sections of a few keys."""
 INDEX_JSON_BYTES: Final = 64 * MIB
 """index.json of an OCI layout: a local file with a hundred thousand entries is 30 MB."""
+INDEX_JSON_ENTRIES: Final = 262_144
+"""Entries of it: 64 MiB hold so many of 256 bytes, and one with a digest and a name has 200."""
+INDEX_JSON_VALUES: Final = 12 * INDEX_JSON_ENTRIES
+"""Values in it: an entry with a platform and two annotations has eleven."""
 ARCHIVE_MEMBERS: Final = 1_000_000
 """Members of one archive."""
+ARCHIVE_NAMES_BYTES: Final = 64 * MIB
+"""The names of one archive's members together: they are kept in memory; those of 800,000 blobs of a layout."""
+TAR_NAME_BYTES: Final = 4096
+"""One name in a tar file: Linux opens none that is longer (PATH_MAX)."""
+TAR_EXTENSION_BYTES: Final = 1 * MIB
+"""One extended header of a tar file, as Go's archive/tar."""
+TAR_TAIL_BYTES: Final = 16 * MIB
+"""What may lie behind the end mark of a tar file: zeros up to the next full record, in practice at most 1 MiB."""
 ARCHIVE_SPOOL_BYTES: Final = 16 * 1024 * MIB
 """A compressed archive unpacked to a temporary file: what a gzip bomb may take of the disk."""
 XZ_MEMORY_BYTES: Final = 128 * MIB
 """Memory for unpacking xz: `xz -9` needs 65 MiB, and a header may ask for gigabytes."""
+ZSTD_WINDOW_LOG: Final = 27
+"""Window of a zstd frame, as a power of two: 128 MiB, all that `zstd -22` asks for and the tool itself reads."""
+LAYER_UNPACKED_BYTES: Final = 64 * 1024 * MIB
+"""What one layer may unpack to: larger than any layer seen, some minutes of one core."""
+IMAGE_UNPACKED_BYTES: Final = 128 * 1024 * MIB
+"""The same for all layers of an image together, those of an index's children included."""
+UNPACKING_RATIO: Final = 256
+"""How many times its packed size a layer may unpack to: deflate ends at 1032, zstd at 40,000, honest layers at tens."""
+UNPACKED_ALWAYS_BYTES: Final = 1024 * MIB
+"""What a layer may unpack to whatever its ratio: files of zeros are honest, and this much costs two seconds."""
+UNPACKING_IN_FLIGHT: Final = 512 * MIB
+"""Memory of all layers that are being unpacked together: a zstd window is taken for as large as it may be."""
 SAVED_MANIFEST_BYTES: Final = 1 * MIB
 """manifest.json of a docker-archive, as containers/image."""
 LAYOUT_CACHE: Final = 64
@@ -191,6 +241,8 @@ PUSHED_BLOB_BYTES: Final = 64 * 1024 * MIB
 """One blob pushed: larger than any layer seen, small enough that one client cannot fill a disk unnoticed."""
 UPLOADS: Final = 1024
 """Uploads under way at once: a client can begin them for ever."""
+UPLOAD_IDLE_S: Final = 300.0
+"""An upload that no request touched for so long gives way to a new one where there are UPLOADS of them."""
 SERVED_TAGS_PER_PAGE: Final = 10_000
 """1.3 MB at most, well below TAG_PAGE_BYTES."""
 SERVED_REFERRERS_BYTES: Final = 1 * MIB
@@ -207,6 +259,10 @@ REPOSITORY_CHARS: Final = 255
 """Length of host and path together, as the distribution reference grammar."""
 TEXT_CHARS: Final = 1024
 """A string from outside in a message or report."""
+REPORT_WAITING_CHARS: Final = MIB
+"""Of a report, waiting for who reads it: a thousand verdicts, after which none is taken."""
+SPOOL_BYTES: Final = MIB
+"""Of a report that is written last, in memory: a thousand verdicts; the rest waits in a temporary file."""
 REASONS: Final = 16
 """Reasons in one verdict; the decisive ones come first, the rest are left out."""
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 
 import pytest
 from hypothesis import example, given, settings
@@ -266,3 +267,130 @@ def test_what_is_no_contiguous_buffer_is_refused(module, wrong):
     for read in (module.read_json, module.read_manifest):
         with pytest.raises((TypeError, BufferError)):
             read(wrong)
+
+
+# ---- how many values -------------------------------------------------------------------------------------------------
+
+
+def values_in(value):
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 1 + sum(map(values_in, inner))
+
+
+@given(values.flatmap(lambda value: st.tuples(st.just(value), documents(value))))
+@example(([], "[ ]"))
+@example(([[], {}], "[[],{}]"))
+def test_as_many_values_as_allowed_are_read_and_not_one_more(pair):
+    value, text = pair
+    data, most = text.encode(), values_in(value)
+    if has_long_integer(value):
+        return
+    assert_same(data, max_values=most)
+    assert_same(data, max_values=most - 1)
+    for reader in (_reader, _reader_py):
+        assert repr(reader.read_json(data, max_values=most)) == repr(reader.read_json(data))
+        with pytest.raises(ReadError) as refused:
+            reader.read_json(data, max_values=most - 1)
+        assert refused.value.kind == "too-large"
+
+
+@given(manifests.flatmap(documents), st.integers(0, 30), st.integers(0, 3), st.integers(0, 3))
+@settings(max_examples=100)
+def test_manifests_within_and_beyond_their_caps(text, max_values, max_layers, max_manifests):
+    caps = {"max_values": max_values, "max_layers": max_layers, "max_manifests": max_manifests}
+    found = outcome(_reader.read_manifest, text.encode(), **caps)
+    assert found == outcome(_reader_py.read_manifest, text.encode(), **caps)
+
+
+OUTLINED = [*PIECES, b'"layers":[', b'"a":{', b"{}", b"[{", b"}]"]
+
+
+@given(
+    loose.flatmap(documents).map(str.encode) | st.lists(st.sampled_from(OUTLINED), max_size=20).map(b"".join),
+    st.sampled_from(["layers", "config", "a"]),
+    st.integers(0, 12),
+    st.integers(0, 12),
+)
+@settings(max_examples=100)
+def test_outlines(data, unread, max_values, max_unread):
+    caps = {"unread": unread, "max_values": max_values, "max_unread": max_unread}
+    assert outcome(_reader.read_outline, data, **caps) == outcome(_reader_py.read_outline, data, **caps)
+
+
+@given(values, values)
+@settings(max_examples=60)
+def test_an_outline_lacks_what_one_member_holds_and_nothing_else(head, inner):
+    whole = {"head": head, "unread": inner, "twin": {"unread": inner}}
+    if has_long_integer(whole):
+        return
+    emptied = {} if isinstance(inner, dict) else [] if isinstance(inner, list) else inner
+    data = json.dumps(whole).encode()
+    # A container there counts with the head, what is in it does not.
+    most, unread = values_in(whole) - values_in(inner) + 1, values_in(inner) - 1
+    for reader in (_reader, _reader_py):
+        found = reader.read_outline(data, unread="unread", max_values=most, max_unread=unread)
+        assert repr(found) == repr(whole | {"unread": emptied})
+        for fewer in [{"max_values": most - 1, "max_unread": unread}] + (
+            [{"max_values": most, "max_unread": unread - 1}] if unread else []
+        ):
+            with pytest.raises(ReadError) as refused:
+                reader.read_outline(data, unread="unread", **fewer)
+            assert refused.value.kind == "too-large"
+
+
+@pytest.mark.parametrize("reader", [_reader, _reader_py])
+@pytest.mark.parametrize(
+    ("data", "offset"),
+    [
+        (b"[1, 2, 3]", 7),
+        (b'{"a":1,"b": 2,"c":3}', 18),
+        (b"[[1],{}]", 5),
+        (b"[[[[1]]]]", 3),
+        (b'{"a":{"b":{"c":1}}}', 15),
+    ],
+)
+def test_what_is_too_many_is_refused_where_it_begins(reader, data, offset):
+    with pytest.raises(ReadError) as refused:
+        reader.read_json(data + b"!" * 9, max_values=3)
+    assert (refused.value.kind, refused.value.offset) == ("too-large", offset)
+
+
+@pytest.mark.parametrize("reader", [_reader, _reader_py])
+@pytest.mark.parametrize("name", ["layers", "manifests"])
+@pytest.mark.parametrize("item", [b"{}", b"7", b'{"digest":"x","urls":["a"]}'])
+def test_a_list_of_descriptors_ends_where_it_has_too_many(reader, name, item):
+    def document(count):
+        return b'{"%b":[' % name.encode() + b",".join([item] * count) + b"]}"
+
+    caps = {f"max_{name}": 3}
+    if item == b"7":
+        with pytest.raises(ReadError, match="not a list of objects"):
+            reader.read_manifest(document(3), **caps)
+    else:
+        assert len(getattr(reader.read_manifest(document(3), **caps), name)) == 3
+    with pytest.raises(ReadError, match=f"more {name} than allowed") as refused:
+        reader.read_manifest(document(4) + b"!", **caps)
+    assert (refused.value.kind, refused.value.offset) == ("too-large", len(document(3)) - 1)
+    # The same name elsewhere is nobody's list of layers.
+    assert reader.read_manifest(b'{"x":' + document(4) + b"}", **caps)
+
+
+def test_the_compiled_reader_makes_nothing_of_what_is_only_checked_or_too_much():
+    def memory(read):
+        tracemalloc.start()
+        try:
+            read()
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    items = b",".join([b'{"":0}'] * 100_000)
+    document = b'{"a":[' + items + b'],"b":1}'
+    assert memory(lambda: _reader.read_json(document)) > 20 * len(document)
+    assert memory(lambda: _reader.read_outline(document, unread="a")) < 16_384
+    for read, data, caps in (
+        (_reader.read_json, document, {"max_values": 100}),
+        (_reader.read_manifest, b'{"layers":[' + items + b"]}", {"max_layers": 10}),
+        (_reader.read_manifest, b'{"manifests":[' + items + b"]}", {"max_manifests": 10}),
+    ):
+        assert memory(lambda: outcome(read, data, **caps)) < 65_536  # noqa: B023 - called at once

@@ -7,7 +7,7 @@ that contradicts the shape or the Content-Type. Unknown members are tolerated, a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
@@ -28,10 +28,16 @@ from plimsoll.model.descriptor import (
 from plimsoll.model.digest import Digest
 from plimsoll.native import DescriptorFields, ManifestFields, ReadError, read_json, read_manifest
 
-_NO_CLAIM: Final = frozenset({"", "application/json", "text/plain", "application/octet-stream", "binary/octet-stream"})
+NO_CLAIM: Final = frozenset({"", "application/json", "text/plain", "application/octet-stream", "binary/octet-stream"})
 """Content-Types that say nothing of the kind: static servers and caches send them."""
 _FOREIGN_TO_MANIFEST: Final = frozenset({"manifests", "fsLayers", "history", "signatures"})
 _FOREIGN_TO_INDEX: Final = frozenset({"config", "layers", "fsLayers", "history", "signatures"})
+_CONFIG_MEMBERS: Final = frozenset({"os", "architecture", "variant", "rootfs"})
+_ROOTFS_MEMBERS: Final = frozenset({"type", "diff_ids"})
+_MOST: Final = (
+    f"at most {limits.LAYERS} layers, {limits.INDEX_CHILDREN} manifests and {limits.MANIFEST_VALUES} JSON values are"
+    " read of a manifest"
+)
 _NO_ANNOTATIONS: Final[Mapping[str, str]] = {}
 
 
@@ -90,8 +96,16 @@ def parse_manifest(raw: RawManifest) -> Manifest | Index:
     if len(raw.data) > limits.MANIFEST_BYTES:
         raise LimitExceededError(f"a manifest of {len(raw.data)} bytes: at most {limits.MANIFEST_BYTES}")
     try:
-        fields = read_manifest(raw.data, max_depth=limits.JSON_DEPTH)
+        fields = read_manifest(
+            raw.data,
+            max_depth=limits.JSON_DEPTH,
+            max_values=limits.MANIFEST_VALUES,
+            max_layers=limits.LAYERS,
+            max_manifests=limits.INDEX_CHILDREN,
+        )
     except ReadError as error:
+        if error.kind == "too-large":
+            raise LimitExceededError(f"{error}: {_MOST}") from error
         raise MalformedManifestError(f"the manifest is refused: {error}") from error
     kind = _media_type(fields, raw.content_type)
     if kind in SCHEMA1_TYPES:
@@ -104,7 +118,7 @@ def parse_manifest(raw: RawManifest) -> Manifest | Index:
 def _media_type(fields: ManifestFields, content_type: str | None) -> str:
     served = (content_type or "").partition(";")[0].strip().lower()
     written = fields.media_type
-    if served in _NO_CLAIM:
+    if served in NO_CLAIM:
         kind = written if written is not None else _guess(fields)
     elif written is not None and written != served:
         raise MalformedManifestError(
@@ -143,8 +157,6 @@ def _manifest(fields: ManifestFields, kind: str) -> Manifest:
         raise MalformedManifestError("the manifest has no config")
     if fields.layers is None:
         raise MalformedManifestError("the manifest has no layers")
-    if len(fields.layers) > limits.LAYERS:
-        raise LimitExceededError(f"a manifest of {len(fields.layers)} layers: at most {limits.LAYERS}")
     return Manifest(
         media_type=kind,
         config=read_descriptor(fields.config, "config"),
@@ -159,8 +171,6 @@ def _index(fields: ManifestFields, kind: str) -> Index:
     _refuse_foreign(fields, _FOREIGN_TO_INDEX, kind)
     if fields.manifests is None:
         raise MalformedManifestError("the index has no manifests")
-    if len(fields.manifests) > limits.INDEX_CHILDREN:
-        raise LimitExceededError(f"an index of {len(fields.manifests)} manifests: at most {limits.INDEX_CHILDREN}")
     return Index(
         media_type=kind,
         manifests=tuple([read_descriptor(child, f"manifests[{at}]") for at, child in enumerate(fields.manifests)]),
@@ -200,16 +210,20 @@ def parse_image_config(data: bytes) -> ImageConfig:
     if len(data) > limits.CONFIG_BYTES:
         raise LimitExceededError(f"a config of {len(data)} bytes: at most {limits.CONFIG_BYTES}")
     try:
-        document = read_json(data, max_depth=limits.JSON_DEPTH)
+        document = read_json(data, max_depth=limits.JSON_DEPTH, max_values=limits.CONFIG_VALUES)
     except ReadError as error:
+        if error.kind == "too-large":
+            raise LimitExceededError(f"{error} in an image config: at most {limits.CONFIG_VALUES}") from error
         raise MalformedManifestError(f"the image config is refused: {error}") from error
+    _refuse_twins(document if isinstance(document, dict) else (), _CONFIG_MEMBERS, "the image config")
     match document:
         case {
             "os": str(os),
             "architecture": str(architecture),
-            "rootfs": {"type": "layers", "diff_ids": list(diff_ids)},
+            "rootfs": {"type": "layers", "diff_ids": list(diff_ids), **others},
             **rest,
         }:
+            _refuse_twins(map(str, others), _ROOTFS_MEMBERS, "the image config's rootfs")
             variant = rest.get("variant")
             return ImageConfig(
                 os=os,
@@ -219,6 +233,13 @@ def parse_image_config(data: bytes) -> ImageConfig:
             )
         case _:
             raise MalformedManifestError("the image config lacks os, architecture or rootfs.diff_ids of type layers")
+
+
+def _refuse_twins(names: Iterable[str], members: frozenset[str], where: str) -> None:
+    """Refuse a name that Go's decoders, which match without regard to case, take for one of ``members``."""
+    for name in names:
+        if name not in members and name.casefold() in members:
+            raise MalformedManifestError(f"{where} has a member {name[:160]!r}: two readers could see two images")
 
 
 def _diff_id(item: object) -> Digest:

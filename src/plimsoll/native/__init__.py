@@ -43,7 +43,7 @@ if TYPE_CHECKING or BACKEND == "cython":
         from plimsoll.native._der import DerReader, read_certificate
         from plimsoll.native._jcs import jcs_encode
         from plimsoll.native._protojson import Message
-        from plimsoll.native._reader import read_json, read_manifest
+        from plimsoll.native._reader import read_json, read_manifest, read_outline
         from plimsoll.native._sha256 import (
             Sha256,
             implementation,
@@ -62,7 +62,7 @@ else:
     from plimsoll.native._der_py import DerReader, read_certificate
     from plimsoll.native._jcs_py import jcs_encode
     from plimsoll.native._protojson_py import Message
-    from plimsoll.native._reader_py import read_json, read_manifest
+    from plimsoll.native._reader_py import read_json, read_manifest, read_outline
     from plimsoll.native._sha256_py import (
         Sha256,
         implementation,
@@ -92,6 +92,7 @@ __all__ = [
     "read_certificate",
     "read_json",
     "read_manifest",
+    "read_outline",
     "sha256_files",
     "sha256_many",
     "sha256_tree_root",

@@ -33,7 +33,8 @@ def _stamped(text: str, *, signature: bytes, root: TrustIndex) -> float:
     if len(text) > limits.LOG_ENTRY_BYTES:
         raise TimestampInvalidError(f"a timestamp annotation of {len(text)} characters")
     try:
-        document = read_json(text.encode("utf-8", "surrogatepass"), max_depth=limits.JSON_DEPTH)
+        data = text.encode("utf-8", "surrogatepass")
+        document = read_json(data, max_depth=limits.JSON_DEPTH, max_values=limits.LOG_VALUES)
     except ReadError as error:
         raise TimestampInvalidError(f"the timestamp annotation is refused: {error}") from error
     match document:

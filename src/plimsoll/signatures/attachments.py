@@ -97,11 +97,12 @@ def appended_manifest(raw: RawManifest, config: bytes, signature: SigstoreSignat
     Everything else that manifest and config say stays. Raises MalformedManifestError for a config without
     rootfs.diff_ids.
     """
-    document = cast("dict[str, object]", read_json(raw.data, max_depth=limits.JSON_DEPTH))
+    read = read_json(raw.data, max_depth=limits.JSON_DEPTH, max_values=limits.MANIFEST_VALUES)
+    document = cast("dict[str, object]", read)
     if signature.layer in cast("list[object]", document["layers"]):
         return None
     try:
-        parsed = read_json(config, max_depth=limits.JSON_DEPTH)
+        parsed = read_json(config, max_depth=limits.JSON_DEPTH, max_values=limits.CONFIG_VALUES)
     except ReadError as error:
         raise MalformedManifestError(f"the config of the image's signatures is refused: {error}") from error
     match parsed:

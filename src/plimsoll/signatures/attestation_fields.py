@@ -6,17 +6,36 @@ which cosign reads these with, would take it for the known one.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from plimsoll import limits
 from plimsoll.errors import PayloadError
-from plimsoll.native import JsonValue, ReadError, read_json
+from plimsoll.native import JsonValue, ReadError, read_json, read_outline
+from plimsoll.signatures.effort import spend_scan
 
 
-def read_document(data: bytes, *, max_depth: int, what: str) -> JsonValue:
+def read_document(data: bytes, *, max_depth: int, max_values: int, what: str) -> JsonValue:
     """The value of one strict JSON document within the caps; raises PayloadError."""
+    return _read(data, lambda: read_json(data, max_depth=max_depth, max_values=max_values), what=what)
+
+
+def read_document_outline(
+    data: bytes, *, unread: str, max_depth: int, max_values: int, max_unread: int, what: str
+) -> JsonValue:
+    """The same, its member ``unread`` checked but empty where it is an object or list (``native.read_outline``)."""
+    spend_scan(len(data))
+    return _read(
+        data,
+        lambda: read_outline(data, unread=unread, max_depth=max_depth, max_values=max_values, max_unread=max_unread),
+        what=what,
+    )
+
+
+def _read(data: bytes, read: Callable[[], JsonValue], *, what: str) -> JsonValue:
     if len(data) > limits.BUNDLE_BYTES:
         raise PayloadError(f"{what} has {len(data)} bytes: at most {limits.BUNDLE_BYTES}")
     try:
-        return read_json(data, max_depth=max_depth)
+        return read()
     except ReadError as error:
         raise PayloadError(f"{what} is refused: {error}") from error
 

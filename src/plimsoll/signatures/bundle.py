@@ -20,6 +20,7 @@ from plimsoll.model.bundle import (
 )
 from plimsoll.native import ReadError, read_json
 from plimsoll.signatures.bundle_fields import Message, field_names
+from plimsoll.signatures.effort import spend_scan
 from plimsoll.signatures.x509 import Certificate
 
 BUNDLE_TYPES: Final[Mapping[str, str]] = {
@@ -67,8 +68,9 @@ def parse_bundle(data: bytes, *, allow_chain: bool = False) -> UntrustedBundle:
     """
     if len(data) > limits.BUNDLE_BYTES:
         raise BundleInvalidError(f"a bundle of {len(data)} bytes: at most {limits.BUNDLE_BYTES}")
+    spend_scan(len(data))
     try:
-        document = read_json(data, max_depth=limits.JSON_DEPTH)
+        document = read_json(data, max_depth=limits.JSON_DEPTH, max_values=limits.BUNDLE_VALUES)
     except ReadError as error:
         raise BundleInvalidError(f"the bundle is refused: {error}") from error
     bundle = Message(document, names=_BUNDLE, where="")
@@ -93,7 +95,7 @@ def parse_tlog_entry(data: bytes) -> UntrustedTlogEntry:
     if len(data) > limits.SERVICE_REPLY_BYTES:
         raise BundleInvalidError(f"a log entry of {len(data)} bytes: at most {limits.SERVICE_REPLY_BYTES}")
     try:
-        document = read_json(data, max_depth=limits.JSON_DEPTH)
+        document = read_json(data, max_depth=limits.JSON_DEPTH, max_values=limits.BUNDLE_VALUES)
     except ReadError as error:
         raise BundleInvalidError(f"the log entry is refused: {error}") from error
     return _entry(Message(document, names=_ENTRY, where="the log entry"), version="0.3")

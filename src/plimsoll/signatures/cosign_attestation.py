@@ -47,7 +47,7 @@ from plimsoll.signatures.keyless import check_wanted, verify_leaf
 from plimsoll.signatures.log_bodies import kind_of
 from plimsoll.signatures.log_entries import LoggedContent, verify_tlog_entry
 from plimsoll.signatures.signed_content import SignedContent, verify_content
-from plimsoll.signatures.statement import statement_in, subject_matches
+from plimsoll.signatures.statement import outline_in, statement_in, subject_matches
 from plimsoll.signatures.transparency import parse_log_entry
 from plimsoll.signatures.verifying import decode_base64
 from plimsoll.signatures.x509 import Certificate
@@ -94,7 +94,7 @@ def verify_attestation(
     """
     # 1. The envelope holds a statement about this image.
     envelope = read_once("envelope", untrusted.envelope, parse_envelope)
-    statement = statement_in(envelope)
+    statement = outline_in(envelope)
     digest = subject_matches(statement, artifact.digests)
     if digest is None:
         raise SignedDigestMismatchError("the statement is about other artifacts: none of its subjects is this image")
@@ -107,7 +107,7 @@ def verify_attestation(
         format=FORMAT,
         key=signed.key.fingerprint,
         digest=digest,
-        statement=statement,
+        statement=statement_in(envelope),  # only now is its predicate read
         certified=signed.certified,
         signed_at_s=signed.at_s,
     )

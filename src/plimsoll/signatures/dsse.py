@@ -33,7 +33,7 @@ def parse_envelope(data: bytes) -> UntrustedEnvelope:
     Members that DSSE does not know are passed over (envelope.md); a ``cert`` is not used, as in cosign. Raises
     BadSignatureError for a signature in no readable form, PayloadError for everything else.
     """
-    document = read_document(data, max_depth=limits.JSON_DEPTH, what="the envelope")
+    document = read_document(data, max_depth=limits.JSON_DEPTH, max_values=limits.BUNDLE_VALUES, what="the envelope")
     envelope = known_members(document, _ENVELOPE, where="envelope")
     listed = envelope.get("signatures")
     if not isinstance(listed, list) or not 0 < len(listed) <= limits.ENVELOPE_SIGNATURES:

@@ -26,6 +26,8 @@ _DEAREST: Final = 10
 _OTHERS: Final = 2
 _HASHED_BYTES: Final = 128 * 1024
 """Bytes that are hashed in the time of one P-256 check."""
+_SCANNED_BYTES: Final = 64 * 1024
+"""Bytes of a bundle, or of the statement in it, that are checked in that time."""
 
 
 class Effort:
@@ -95,6 +97,13 @@ def spend_hash(hashed_bytes: int) -> None:
     effort = _limit.get()
     if effort is not None:
         effort.spend(hashed_bytes // _HASHED_BYTES)
+
+
+def spend_scan(scanned_bytes: int) -> None:
+    """Count the strict reading of so many bytes of JSON; raises EffortExceededError."""
+    effort = _limit.get()
+    if effort is not None:
+        effort.spend(scanned_bytes // _SCANNED_BYTES)
 
 
 def spend_reading(certificates: int) -> None:

@@ -57,7 +57,7 @@ def unframe(blob: bytes) -> StoredSignature:
 def _unwrap(data: bytes) -> StoredSignature:
     """Open the wrapper around a sigstore attachment."""
     try:
-        wrapper = read_json(data, max_depth=limits.JSON_DEPTH)
+        wrapper = read_json(data, max_depth=limits.JSON_DEPTH, max_values=limits.PAYLOAD_VALUES)
     except ReadError as error:
         raise BadSignatureError(f"the stored sigstore signature is refused: {error}") from error
     match wrapper:

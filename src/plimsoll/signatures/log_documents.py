@@ -19,7 +19,7 @@ def read_document(data: bytes, *, what: str) -> dict[str, JsonValue]:
     if len(data) > limits.LOG_ENTRY_BYTES:
         raise LogProofInvalidError(f"{what} has {len(data)} bytes: at most {limits.LOG_ENTRY_BYTES}")
     try:
-        document = read_json(data, max_depth=limits.JSON_DEPTH)
+        document = read_json(data, max_depth=limits.JSON_DEPTH, max_values=limits.LOG_VALUES)
     except ReadError as error:
         raise LogProofInvalidError(f"{what} is refused: {error}") from error
     return json_object(document, where=what)

@@ -101,7 +101,7 @@ def _check_predicate(predicate: bytes) -> None:
     if len(predicate) > limits.BUNDLE_BYTES // 2:  # in base64, within a bundle
         raise LimitExceededError(f"a predicate of {len(predicate)} bytes: at most {limits.BUNDLE_BYTES // 2}")
     try:
-        found = read_json(predicate, max_depth=limits.STATEMENT_DEPTH - 1)
+        found = read_json(predicate, max_depth=limits.STATEMENT_DEPTH - 1, max_values=limits.STATEMENT_VALUES)
     except ReadError as error:
         raise UsageError(f"the predicate is no strict JSON: {error}") from error
     if not isinstance(found, dict):

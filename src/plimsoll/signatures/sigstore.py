@@ -42,7 +42,7 @@ from plimsoll.signatures.formats import (
 from plimsoll.signatures.keyless import check_issued, check_wanted, verify_leaf
 from plimsoll.signatures.log_entries import LoggedContent, VerifiedTlogEntry, check_in_use, verify_tlog_entry
 from plimsoll.signatures.signed_content import SignedContent, own_hash, verify_content
-from plimsoll.signatures.statement import COSIGN_SIGN_TYPE, statement_in, subject_matches
+from plimsoll.signatures.statement import COSIGN_SIGN_TYPE, outline_in, statement_in, subject_matches
 from plimsoll.signatures.timestamp import verify_timestamp
 from plimsoll.signatures.trust_index import TrustIndex
 from plimsoll.signatures.x509 import Certificate
@@ -87,6 +87,9 @@ def verify_bundle(
     certified = None
     if isinstance(signer, Certificate) and isinstance(trust, IdentityTrust):
         certified = _certify(untrusted, signer, trust, _certificate_times(times, trust, now_s))
+    # 7. Only now is the predicate read.
+    if isinstance(untrusted.content, UntrustedEnvelope):
+        statement = statement_in(untrusted.content)
     return _verified(statement, key=key, digest=digest, certified=certified, signed_at_s=times.first)
 
 
@@ -97,7 +100,7 @@ def needs_bytes(untrusted: UntrustedBundle, trust: KeyTrust | IdentityTrust) -> 
     """
     content = untrusted.content
     if isinstance(content, UntrustedEnvelope):
-        return not any("sha256" in subject.digests for subject in statement_in(content).subjects)
+        return not any("sha256" in subject.digests for subject in outline_in(content).subjects)
     leaf = _signer(untrusted, trust)
     keys = trust.keys if isinstance(trust, KeyTrust) and leaf is None else (leaf.key if leaf else None,)
     return content.digest_algorithm not in (None, "SHA2_256") or any(key and own_hash(key) != "sha256" for key in keys)
@@ -155,7 +158,7 @@ def _message(content: UntrustedMessageSignature, artifact: Artifact) -> tuple[Si
 
 
 def _enveloped(content: UntrustedEnvelope, artifact: Artifact) -> tuple[SignedContent, Statement, Digest]:
-    statement = statement_in(content)
+    statement = outline_in(content)
     digest = subject_matches(statement, artifact.digests)
     if digest is None:
         raise SignedDigestMismatchError("the statement is about other artifacts: none of its subjects is this one")

@@ -36,7 +36,7 @@ def parse_payload(data: bytes, *, expected_type: str = COSIGN_TYPE, null_optiona
     if len(data) > limits.PAYLOAD_BYTES:
         raise PayloadError(f"a payload of {len(data)} bytes: at most {limits.PAYLOAD_BYTES}")
     try:
-        document = read_json(data, max_depth=limits.JSON_DEPTH)
+        document = read_json(data, max_depth=limits.JSON_DEPTH, max_values=limits.PAYLOAD_VALUES)
     except ReadError as error:
         raise PayloadError(f"the signed payload is refused: {error}") from error
     top = _members(document, ("critical", "optional"), "the signed payload")

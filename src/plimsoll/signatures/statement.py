@@ -16,7 +16,13 @@ from plimsoll.model.attestation import Statement, Subject
 from plimsoll.model.bundle import UntrustedEnvelope
 from plimsoll.model.digest import HEX_LENGTH, Digest
 from plimsoll.native import JsonValue
-from plimsoll.signatures.attestation_fields import known_members, optional_text, read_document, text_member
+from plimsoll.signatures.attestation_fields import (
+    known_members,
+    optional_text,
+    read_document,
+    read_document_outline,
+    text_member,
+)
 from plimsoll.signatures.dsse import IN_TOTO
 from plimsoll.signatures.effort import read_once
 
@@ -42,11 +48,25 @@ _SUBJECT: Final = frozenset({"name", "digest", "annotations"})
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s\x00-\x20\x7f]+")
 
 
+def outline_in(envelope: UntrustedEnvelope) -> Statement:
+    """The statement that an envelope holds, its predicate checked but empty: enough to say what it is about.
+
+    Until somebody who is trusted is known to have signed it: a predicate of 12 MiB fills a hundred. Raises
+    PayloadError, also for a payload of another type.
+    """
+    _require_in_toto(envelope)
+    return read_once("statement outline", envelope.payload, _outline)
+
+
 def statement_in(envelope: UntrustedEnvelope) -> Statement:
-    """The statement that an envelope holds; raises PayloadError, also for a payload of another type."""
+    """The whole statement that an envelope holds, of which the signature is proven; raises as ``outline_in``."""
+    _require_in_toto(envelope)
+    return read_once("statement", envelope.payload, parse_statement)
+
+
+def _require_in_toto(envelope: UntrustedEnvelope) -> None:
     if envelope.payload_type != IN_TOTO:
         raise PayloadError(f"payloadType is {envelope.payload_type!r:.160}, not {IN_TOTO!r}: no attestation")
-    return read_once("statement", envelope.payload, parse_statement)
 
 
 def parse_statement(payload: bytes) -> Statement:
@@ -54,7 +74,28 @@ def parse_statement(payload: bytes) -> Statement:
 
     There is a subject at least, and each has a digest: what is about nothing is about no image.
     """
-    document = read_document(payload, max_depth=limits.STATEMENT_DEPTH, what="the statement")
+    document = read_document(
+        payload,
+        max_depth=limits.STATEMENT_DEPTH,
+        max_values=limits.STATEMENT_HEAD_VALUES + limits.STATEMENT_VALUES,
+        what="the statement",
+    )
+    return _statement(document)
+
+
+def _outline(payload: bytes) -> Statement:
+    document = read_document_outline(
+        payload,
+        unread="predicate",
+        max_depth=limits.STATEMENT_DEPTH,
+        max_values=limits.STATEMENT_HEAD_VALUES,
+        max_unread=limits.STATEMENT_VALUES,
+        what="the statement",
+    )
+    return _statement(document)
+
+
+def _statement(document: JsonValue) -> Statement:
     statement = known_members(document, _STATEMENT, where="statement")
     kind = text_member(statement, "_type", where="statement")
     if kind not in STATEMENT_TYPES:

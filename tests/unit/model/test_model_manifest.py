@@ -279,6 +279,38 @@ def test_layers_and_children_have_caps():
     refused(index(manifests=[listed()] * (limits.INDEX_CHILDREN + 1)), error=LimitExceededError)
 
 
+def text_of(count, form):
+    return ",".join([form % at if "%" in form else form for at in range(count)])
+
+
+BOMBS = {
+    "layers": '"layers":[' + text_of(limits.LAYERS + 1, "{}"),
+    "manifests": '"manifests":[' + text_of(limits.INDEX_CHILDREN + 1, '{"platform":{}}'),
+    "annotations": '"annotations":{' + text_of(limits.MANIFEST_VALUES, '"%x":""'),
+    "a layer's annotations": '"layers":[{"annotations":{' + text_of(limits.MANIFEST_VALUES, '"%x":""'),
+    "urls": '"config":{"urls":[' + text_of(limits.MANIFEST_VALUES, '""'),
+    "members": text_of(limits.MANIFEST_VALUES, '"%x":0'),
+    "members of an unknown one": '"x":{' + text_of(limits.MANIFEST_VALUES, '"%x":0'),
+    "values of an unknown one": '"x":[' + text_of(limits.MANIFEST_VALUES, "{}"),
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS.values(), ids=BOMBS)
+def test_what_is_too_much_is_refused_before_the_rest_is_read(bomb):
+    with pytest.raises(
+        LimitExceededError, match=r"more (layers|manifests|values) than allowed begin at byte .*: at most"
+    ):
+        parse_manifest(RawManifest(data=b"{" + bomb.encode() + b",!"))
+
+
+def test_a_manifest_has_as_many_values_as_it_may():
+    # The document, its five members (the new one too), a layer, and three members of each of the two descriptors.
+    document = image(layers=[listed()], x=...)
+    rest = limits.MANIFEST_VALUES - 1 - 12
+    assert parse({**document, "x": [0] * rest}) == parse(document)
+    refused({**document, "x": [0] * (rest + 1)}, error=LimitExceededError)
+
+
 def test_depth_has_a_cap():
     for depth in (limits.JSON_DEPTH, 100_000):
         data = json.dumps(image(unknown=0)).replace('"unknown": 0', '"unknown": ' + "[" * depth + "]" * depth)
@@ -295,6 +327,13 @@ CONFIG = {
     "rootfs": {"type": "layers", "diff_ids": [str(A), str(B)]},
     "history": [],
 }
+
+
+def test_a_config_has_as_many_values_as_it_may():
+    rest = limits.CONFIG_VALUES - 11  # the document, its five members and what is in them, and the new one
+    assert parse_image_config(json.dumps({**CONFIG, "x": [0] * rest}).encode()).os == "linux"
+    with pytest.raises(LimitExceededError, match="more values than allowed begin"):
+        parse_image_config(json.dumps({**CONFIG, "x": [0] * (rest + 1)}).encode())
 
 
 def test_a_config():
@@ -326,6 +365,20 @@ def test_a_config():
 def test_what_is_no_config(change):
     with pytest.raises(MalformedManifestError):
         parse_image_config(json.dumps(CONFIG | change).encode())
+
+
+@pytest.mark.parametrize("name", ["OS", "Architecture", "Variant", "RootFS", "rootf\u017f"])
+def test_a_config_with_a_member_that_go_takes_for_another_is_refused(name):
+    with pytest.raises(MalformedManifestError, match="two readers"):
+        parse_image_config(json.dumps(CONFIG | {name: CONFIG["rootfs"]}).encode())
+    assert parse_image_config(json.dumps(CONFIG | {f"x{name}": 1}).encode()).os == "linux"
+
+
+@pytest.mark.parametrize("name", ["Type", "DIFF_IDS", "diff_id\u017f"])
+def test_a_rootfs_with_a_member_that_go_takes_for_another_is_refused(name):
+    with pytest.raises(MalformedManifestError, match="two readers"):
+        parse_image_config(json.dumps(CONFIG | {"rootfs": {**CONFIG["rootfs"], name: []}}).encode())
+    assert parse_image_config(json.dumps(CONFIG | {"rootfs": {**CONFIG["rootfs"], f"x{name}": []}}).encode())
 
 
 @pytest.mark.parametrize("data", [b"", b"{}", b"null", b"[]", b"{", b"\xff", json.dumps(CONFIG).encode() + b"x"])

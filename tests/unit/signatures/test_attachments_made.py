@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fakes.signing import signature_manifest, signed_attachment, signer
 from plimsoll import limits
-from plimsoll.errors import LimitExceededError, MalformedManifestError
+from plimsoll.errors import LimitExceededError, MalformedManifestError, UnsupportedError
 from plimsoll.model.descriptor import DOCKER_MANIFEST, OCI_CONFIG, OCI_INDEX, OCI_MANIFEST
 from plimsoll.model.digest import Digest
 from plimsoll.model.manifest import RawManifest, parse_manifest
@@ -199,3 +199,35 @@ def test_a_file_names_its_form():
         "payload": base64.b64encode(b"x").decode(),
         "annotations": dict(made().annotations),
     }
+
+
+@settings(max_examples=100)
+@given(
+    st.integers(1, 3),
+    st.sampled_from(["schemaVersion", "mediaType", "config", "layers", "manifests", "subject", "annotations", "x"]),
+    st.none() | st.integers(-1, 3) | st.text(max_size=5) | st.lists(st.none(), max_size=2) | st.just({}),
+)
+def test_any_member_of_a_signature_manifest_is_read_or_refused(count, name, value):
+    manifest, _ = signature_manifest(*[signed_attachment(DIGEST)] * count)
+    document = json.loads(manifest) | {name: value}
+    try:
+        found = parse_signature_manifest(RawManifest(data=json.dumps(document).encode()))
+    except (MalformedManifestError, UnsupportedError):
+        assert name != "x"
+        return
+    assert (found.media_type, found.config.media_type) == (OCI_MANIFEST, OCI_CONFIG)
+    assert len(found.layers) == len(document["layers"])
+
+
+@settings(max_examples=100)
+@given(st.data(), st.binary(max_size=3))
+def test_a_signature_manifest_of_any_bytes_is_one_or_refused(data, damage):
+    whole = new_manifest(made()).manifest
+    at, to = sorted(data.draw(st.tuples(st.integers(0, len(whole)), st.integers(0, len(whole)))))
+    raw = RawManifest(data=whole[:at] + damage + whole[to:])
+    try:
+        found = parse_signature_manifest(raw)
+    except (MalformedManifestError, UnsupportedError):
+        return
+    assert found == parse_manifest(raw)
+    assert (found.media_type, found.config.media_type) == (OCI_MANIFEST, OCI_CONFIG)

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fakes import openpgp as fakes
 from plimsoll import limits
 from plimsoll.errors import BadSignatureError, SignatureError, UnreadableKeyError, UntrustedKeyError
 from plimsoll.signatures import openpgp
@@ -209,6 +210,18 @@ def test_a_signature_that_names_another_trusted_key_does_not_verify():
     swapped = message("compressed-none").replace(ids[0][-8:], ids[1][-8:]).replace(ids[0][:12], ids[1][:12])
     with pytest.raises(BadSignatureError, match="does not verify"):
         verify_message(swapped, load_keyrings((key("good"), key("other"))), now_s=NOW_S)
+
+
+def test_a_good_key_that_is_only_named_does_not_stand_in_for_an_expired_one_that_signed():
+    # The key id is not hashed, so anybody can have it name the primary key; Sequoia, by its own clock, accepts the subkey.
+    primary, subkey = fakes.key("ed25519", "primary"), fakes.key("ed25519", "subkey")
+    end_s = datetime(2099, 1, 1, tzinfo=UTC).timestamp()
+    binding = fakes.subkey_binding(primary, subkey, lives_s=int(end_s) - subkey.created_s)
+    ring = load_keyrings((fakes.certificate(primary, subkeys=[(subkey, [binding])]),))
+    signed = fakes.signed_message(subkey, b"payload", at_s=int(NOW_S), unhashed=primary.issuer_id())
+    assert verify_message(signed, ring, now_s=end_s - 1).signer in ring.fingerprints
+    with pytest.raises(BadSignatureError, match="made by another key than it names"):
+        verify_message(signed, load_keyrings((fakes.certificate(primary, subkeys=[(subkey, [binding])]),)), now_s=end_s)
 
 
 def test_a_panic_in_sequoia_is_a_refusal(monkeypatch):
