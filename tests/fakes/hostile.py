@@ -123,6 +123,16 @@ def hang_up() -> Answer:
     return answer
 
 
+def held(until: asyncio.Event, then: Answer) -> Answer:
+    """``then``, but not before ``until`` is set."""
+
+    async def answer(seen: Seen, writer: asyncio.StreamWriter) -> None:
+        await until.wait()
+        await then(seen, writer)
+
+    return answer
+
+
 def silence() -> Answer:
     async def answer(_: Seen, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(3600)
@@ -204,15 +214,17 @@ def reset(writer: asyncio.StreamWriter) -> None:
 class HostileRegistry:
     """Answers by path, 404 for the rest; ``seen`` is every request, ``hellos`` counts TLS greetings to a plain server.
 
-    ``patient`` waits for ever after a TLS greeting, as a server does that reads until an empty line.
+    ``patient`` waits for ever after a TLS greeting, as a server does that reads until an empty line; ``frank`` answers
+    it in plain HTTP, as Go's and nginx do. Else the connection is closed.
     """
 
-    def __init__(self, *, tls: ssl.SSLContext | None = None, patient: bool = False) -> None:
+    def __init__(self, *, tls: ssl.SSLContext | None = None, patient: bool = False, frank: bool = False) -> None:
         self.seen: list[Seen] = []
         self.hellos = 0
         self.connections = 0
         self._tls = tls
         self._patient = patient
+        self._frank = frank
         self._answers: dict[str, Answer] = {}
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -260,6 +272,9 @@ class HostileRegistry:
             self.hellos += 1
             if self._patient:
                 await asyncio.sleep(3600)
+            if self._frank:
+                writer.write(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n400 Bad Request")
+                await writer.drain()
             return
         while True:
             text = (first + await reader.readuntil(b"\r\n\r\n")).decode("latin-1")

@@ -30,7 +30,9 @@ SKOPEO_TRANSPORTS: Final = frozenset(
     }
 )
 _LABEL = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
-_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*(?::[0-9]+)?", re.ASCII)
+_HOST = re.compile(rf"({_LABEL}(?:\.{_LABEL})*)(?::([1-9][0-9]{{0,4}}))?", re.ASCII)
+_NUMBERED = re.compile(r":[0-9]+\Z", re.ASCII)
+_MOST_PORT: Final = 65535
 _PATH = re.compile(r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*", re.ASCII)
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", re.ASCII)
 _BARE_HEX = re.compile(r"[a-f0-9]{64}", re.ASCII)
@@ -156,8 +158,13 @@ def is_tag(text: str) -> bool:
 
 
 def is_host(text: str) -> bool:
-    """Whether ``text`` fits the grammar of a registry host, with or without a port."""
-    return _DOMAIN.fullmatch(text) is not None
+    """Whether ``text`` fits the grammar of a registry host, with or without a port.
+
+    One port is written in one way: what a policy or registries.conf says of ``host:5000`` must not be passed by as
+    ``host:05000``, nor as ``host:70536``, which some resolvers take modulo 65536. distribution/reference allows both.
+    """
+    found = _HOST.fullmatch(text)
+    return found is not None and (found[2] is None or int(found[2]) <= _MOST_PORT)
 
 
 def is_path(text: str) -> bool:
@@ -207,8 +214,8 @@ def _parse_in_transport(transport: str, rest: str, text: str) -> Reference:
         case "oci":
             return _parse_layout(rest, text)
         case "oci-archive":
-            path, colon, name = rest.partition(":")
-            return ArchiveReference(path=_path(path, text), name=_layout_name(name, text) if colon else None)
+            path, _, name = rest.partition(":")
+            return ArchiveReference(path=_path(path, text), name=_layout_name(name, text) if name else None)
         case "docker-archive":
             return _parse_docker_archive(rest, text)
         case "dir":
@@ -237,6 +244,8 @@ def _parse_layout(rest: str, text: str) -> LayoutReference:
     pinned = _PINNED_PATH.fullmatch(path)
     if pinned is not None:
         return LayoutReference(path=pinned[1], digest=Digest.parse(f"{pinned[2]}:{name}"))
+    if not name:
+        return LayoutReference(path=path)  # as skopeo: an empty name is none
     if name.startswith("@"):
         return LayoutReference(path=path, index=_position(name, text))
     return LayoutReference(path=path, name=_layout_name(name, text))
@@ -279,8 +288,9 @@ def split_docker_reference(text: str) -> tuple[str, str, str | None, Digest | No
     """
     name, tag, digest = _split_docker(text)
     domain, path = _split_domain(name)
-    if not _DOMAIN.fullmatch(domain):
-        raise InvalidReferenceError(f"{text!r}: {domain!r} is no registry host")
+    if not is_host(domain):
+        hint = "; a port is 1 to 65535, without zeros before it" if _NUMBERED.search(domain) else ""
+        raise InvalidReferenceError(f"{text!r}: {domain!r} is no registry host{hint}")
     if not _PATH.fullmatch(path):
         hint = "; repository names are lower case" if path != path.lower() else ""
         raise InvalidReferenceError(f"{text!r}: {path!r} is no repository path{hint}")

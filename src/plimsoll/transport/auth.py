@@ -11,10 +11,11 @@ import asyncio
 import base64
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Final
 
 from plimsoll import limits
-from plimsoll.errors import LimitExceededError, RegistryError, UnauthorizedError
-from plimsoll.model.settings import Credentials, CredentialsFor, IdentityToken, Login
+from plimsoll.errors import ContentError, NotFoundError, RegistryError, UnauthorizedError
+from plimsoll.model.settings import Credentials, CredentialsFor, IdentityToken, Login, RegistryToken
 from plimsoll.transport.base import Meter
 from plimsoll.transport.connections import BodyStream
 from plimsoll.transport.hosts import Host
@@ -37,6 +38,8 @@ from plimsoll.wire import (
 )
 
 Key = tuple[Host, str, bool, bool]
+_FOR_EVER: Final = float("inf")
+"""Until when a proof is good that nobody can renew: sent once more, it would be refused once more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +144,7 @@ class Authorizer:
         if (
             challenge is None
             or refreshes == limits.TOKEN_REFRESHES
-            or (challenge.scheme == "basic" and used is not None)
+            or (used is not None and (challenge.scheme == "basic" or used.until == _FOR_EVER))
         ):
             raise UnauthorizedError(f"{refusal(401, reply.body, asked=asked)}{note or withheld}")
         self._challenges[repository.host] = challenge
@@ -162,7 +165,7 @@ class Authorizer:
         if isinstance(login, IdentityToken):
             return False, "; what is known of the registry is an identity token, which only a token service takes"
         if repository.host.may_carry_credentials:
-            return True, ""
+            return isinstance(login, Credentials), ""
         return False, f"; credentials were not sent: {repository.host.name} is spoken to over plain HTTP"
 
     async def _fetch(self, repository: Repository, challenge: Challenge, meter: Meter) -> _Proof:
@@ -184,7 +187,9 @@ class Authorizer:
     async def _make(self, repository: Repository, challenge: Challenge, meter: Meter) -> _Proof:
         login = await self._login(repository) if repository.host.may_carry_credentials else None
         if challenge.scheme == "basic":
-            return _Proof(value=_basic(login) if isinstance(login, Credentials) else None, until=float("inf"))
+            return _Proof(value=_basic(login) if isinstance(login, Credentials) else None, until=_FOR_EVER)
+        if isinstance(login, RegistryToken):
+            return _Proof(value=f"Bearer {login.value}", until=_FOR_EVER)
         scope = push_scope(repository.path) if repository.is_written else pull_scope(repository.path)
         asked = token_request(challenge, scope=scope)
         note = ""
@@ -218,10 +223,14 @@ class Authorizer:
             reply = await self._client.get(
                 host, asked.request, limit=limits.TOKEN_BYTES, meter=meter, authorization=authorization
             )
-        except LimitExceededError as error:
-            raise RegistryError(f"{where} is too long: {error}") from error
+        except ContentError as error:
+            # Too long, or encoded: it says nothing of the image, which must not be rejected for it.
+            raise RegistryError(f"{where} cannot be read: {error}") from error
         if reply.status != 200:
             refused = refusal(reply.status, reply.body, asked=where)
+            if isinstance(refused, NotFoundError):
+                # What the token is for must not pass for absent: a signature, or an attestation that a rule forbids.
+                refused = RegistryError(f"{where} was answered with status 404", status=404)
             raise type(refused)(f"{refused}{note}") if note else refused
         token = parse_token(reply.body)
         return _Proof(value=f"Bearer {token.value}", until=self._monotonic() + token.lifetime_s, note=note)

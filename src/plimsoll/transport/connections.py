@@ -8,7 +8,8 @@ exceptions end here, as TransportError.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from ssl import SSLContext
+from ssl import SSLContext, SSLError
+from types import SimpleNamespace
 from typing import Final
 
 import aiohttp
@@ -21,6 +22,7 @@ from plimsoll.errors import (
     ContentError,
     LimitExceededError,
     NotConnectedError,
+    NoTLSError,
     RequestTimeoutError,
     TransportError,
     UnreachableError,
@@ -30,6 +32,7 @@ from plimsoll.model.settings import ProxyFor
 from plimsoll.transport.base import Meter
 from plimsoll.transport.budget import ByteBudget
 from plimsoll.transport.limiter import Limiter
+from plimsoll.transport.origins import address_of
 from plimsoll.wire import Headers, Request
 
 Answer = aiohttp.ClientResponse
@@ -50,6 +53,11 @@ async def _sent_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHand
         raise
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
         raise _broken(error, str(request.url.with_query(None))) from error
+
+
+async def _counted(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
+    """Count a request when it goes on the line: what was never connected has cost the registry nothing."""
+    context.trace_request_ctx.requests += 1
 
 
 def _broken(error: BaseException, asked: str) -> TransportError:
@@ -75,6 +83,10 @@ def _broken(error: BaseException, asked: str) -> TransportError:
             return UnreachableError(f"{asked}: {type(error).__name__}")
 
 
+def _unnamed(base: str) -> UntrustedHostError:
+    return UntrustedHostError(f"{base}: no connection: that is no host's name and port")
+
+
 def _unconnected(error: aiohttp.ClientConnectorError, asked: str) -> UnreachableError:
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return UntrustedHostError(f"{asked}: the host's certificate is not trusted: {error.certificate_error}")
@@ -82,7 +94,8 @@ def _unconnected(error: aiohttp.ClientConnectorError, asked: str) -> Unreachable
     if isinstance(error, aiohttp.ClientProxyConnectionError):
         how = "connection to the proxy"
     why = error.os_error.strerror or str(error.os_error) or "it was closed"
-    return NotConnectedError(f"{asked}: no {how}: {why}")
+    is_plain = isinstance(error.os_error, SSLError) and error.os_error.reason == "WRONG_VERSION_NUMBER"
+    return (NoTLSError if is_plain else NotConnectedError)(f"{asked}: no {how}: {why}")
 
 
 _FAILURES: Final = (aiohttp.ClientError, OSError, TimeoutError)
@@ -91,8 +104,10 @@ _FAILURES: Final = (aiohttp.ClientError, OSError, TimeoutError)
 class Connections:
     """The kept-alive connections of one run, to all hosts; opened at the first request, closed by ``aclose``."""
 
-    def __init__(self, *, timeout_s: float, proxy_for: ProxyFor | None) -> None:
+    def __init__(self, *, timeout_s: float, proxy_for: ProxyFor | None, user_agent: str = "plimsoll") -> None:
+        self._user_agent = user_agent
         self._session: aiohttp.ClientSession | None = None
+        self._is_closed = False
         self._proxy_for = proxy_for
         self._proxies: dict[str, URL | None] = {}
         # Made once: a new one for each request shows in the profile.
@@ -100,13 +115,20 @@ class Connections:
         self.streamed = Times(total=None, connect=timeout_s, sock_connect=timeout_s, sock_read=timeout_s)
 
     async def send(
-        self, base: str, request: Request, authorization: str | None, *, context: SSLContext | bool, times: Times
+        self,
+        base: str,
+        request: Request,
+        authorization: str | None,
+        *,
+        context: SSLContext | bool,
+        times: Times,
+        meter: Meter,
     ) -> Answer:
-        """Put one request on the line, once, and wait for the head of its answer.
+        """Put one request on the line, once, count it, and wait for the head of its answer.
 
         Raises UnreachableError or RequestTimeoutError.
         """
-        session = self._session or self._start()
+        session = self._session or self._start(base)
         headers = request.headers
         if authorization is not None:
             headers = (*headers, ("Authorization", authorization))
@@ -121,9 +143,20 @@ class Connections:
                 timeout=times,
                 ssl=context,
                 proxy=self._proxy(base),
+                trace_request_ctx=meter,
             )
         except _FAILURES as error:
             raise _broken(error, base + request.path) from error
+        except ValueError as error:  # one that IDNA cannot write
+            raise _unnamed(base) from error
+
+    async def greet(self, base: str, *, context: SSLContext | bool, within_s: float, meter: Meter) -> None:
+        """Find out whether ``base`` can be connected to, through its proxy; raises what ``send`` raises."""
+        request = Request(target="/v2/")
+        answer = await self.send(
+            base, request, None, context=context, times=hasty(self.whole, connect_s=within_s), meter=meter
+        )
+        answer.close()
 
     def has_proxy(self, base: str) -> bool:
         """Whether requests to ``base`` go through a proxy."""
@@ -132,19 +165,28 @@ class Connections:
     def _proxy(self, base: str) -> URL | None:
         if base not in self._proxies:
             scheme, _, netloc = base.partition("://")
+            try:
+                address_of(netloc, scheme=scheme)
+            except ValueError as error:
+                raise _unnamed(base) from error
             proxy = None if self._proxy_for is None else self._proxy_for(scheme, netloc)
             self._proxies[base] = None if proxy is None else URL(proxy.url)
         return self._proxies[base]
 
-    def _start(self) -> aiohttp.ClientSession:
+    def _start(self, base: str) -> aiohttp.ClientSession:
+        if self._is_closed:
+            raise NotConnectedError(f"{base}: no connection: this run is over")
+        counting = aiohttp.TraceConfig()
+        counting.on_request_headers_sent.append(_counted)
         self._session = aiohttp.ClientSession(
             # Our limiter bounds each host; aiohttp's own queue would stand beside it.
             connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=300),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             trust_env=False,
-            headers={"User-Agent": "plimsoll", "Accept-Encoding": "identity"},
+            headers={"User-Agent": self._user_agent, "Accept-Encoding": "identity"},
             middlewares=(_sent_once,),
+            trace_configs=[counting],
             max_line_size=limits.HEADER_BYTES,
             max_field_size=limits.HEADER_BYTES,
             max_headers=limits.REPLY_FIELDS,
@@ -153,7 +195,8 @@ class Connections:
         return self._session
 
     async def aclose(self) -> None:
-        """Close all connections."""
+        """Close all connections; none is opened after it."""
+        self._is_closed = True
         if self._session is not None:
             await self._session.close()
             self._session = None

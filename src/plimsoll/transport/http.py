@@ -16,6 +16,7 @@ from plimsoll import limits
 from plimsoll.errors import (
     ConnectTimeoutError,
     NotConnectedError,
+    NoTLSError,
     RegistryError,
     RequestTimeoutError,
     TransportError,
@@ -26,11 +27,8 @@ from plimsoll.model.settings import HttpSettings, ProxyFor, TLSFor, TLSSettings
 from plimsoll.transport.base import Meter
 from plimsoll.transport.budget import ByteBudget
 from plimsoll.transport.connections import (
-    Answer,
     BodyStream,
     Connections,
-    Times,
-    hasty,
     read_body,
     read_error,
     refuse_encoding,
@@ -45,7 +43,7 @@ from plimsoll.wire import Reply, Request, parse_retry_after, refusal
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _WORTH_A_RETRY: Final = frozenset({408, 429, 500, 502, 503, 504})
 _TLS_SPOKEN_TO_PLAINLY: Final = 400
-"""What servers answer to plain HTTP on a TLS port (Go, nginx): it does not show that the host speaks plain HTTP."""
+"""What servers answer to plain HTTP on a TLS port (Go, nginx), in HTML, text or nothing."""
 
 
 class HttpClient:
@@ -72,10 +70,12 @@ class HttpClient:
         self._sleep = sleep
         self._jitter = jitter
         self._wall_s = wall_s
-        self._connections = Connections(timeout_s=settings.timeout_s, proxy_for=proxy_for)
-        self._kept = KeptAlive(timeout_s=settings.timeout_s, budget=self.budget, monotonic=monotonic)
+        agent = f"{settings.user_agent_prefix} plimsoll".lstrip()
+        self._connections = Connections(timeout_s=settings.timeout_s, proxy_for=proxy_for, user_agent=agent)
+        self._kept = KeptAlive(timeout_s=settings.timeout_s, budget=self.budget, monotonic=monotonic, user_agent=agent)
         self._hosts: dict[tuple[str | None, str, TLSSettings | None], Host] = {}
         self._limiters: dict[str, Limiter] = {}
+        self._probes: set[asyncio.Task[TransportError | None]] = set()
 
     def host(self, name: str, *, scheme: str | None = None, tls: TLSSettings | None = None) -> Host:
         """The state of ``HOST[:PORT]``; without ``scheme`` it is https, or what is found where TLS may be unproven.
@@ -143,7 +143,13 @@ class HttpClient:
         """Wait before another try of what ``error`` broke; False, at once, where no other try is due."""
         if not isinstance(error, TransportError):
             return False
-        wait_s = retry_wait_s(error, tried=tried, retries=self.settings.retries, random=self._jitter)
+        wait_s = retry_wait_s(
+            error,
+            tried=tried,
+            retries=self.settings.retries,
+            random=self._jitter,
+            delay_s=self.settings.retry_delay_s,
+        )
         if wait_s is not None:
             await self._sleep(wait_s)
         return wait_s is not None
@@ -163,22 +169,33 @@ class HttpClient:
         self, host: Host, request: Request, authorization: str | None, meter: Meter, limit: int | None
     ) -> Reply | BodyStream:
         """Send ``request`` once, and what its redirects ask for; ``limit`` None leaves a good answer's body unread."""
+        first = host
         for _ in range(limits.REDIRECTS + 1):
             limiter = host.limiter
             await limiter.enter()
             try:
+                if host.base is None:
+                    await self._settle(host, meter)
                 if limit is None:
                     reply = await self._open(host, request, authorization, meter)
                 else:
                     reply = await self._exchange(host, request, authorization, meter, limit)
-            except BaseException:
+                if host.doubt is not None:
+                    self._answered(host, reply)
+            except BaseException as error:
                 limiter.leave()
+                if host.doubt is not None:
+                    self._broke(host, error)
                 raise
             limiter.note(refused=reply.status == 429)
             if isinstance(reply, BodyStream):
                 # It leaves the limiter when it is closed.
                 return reply
             limiter.leave()
+            if reply.status == 401 and host is not first:
+                # Not the registry's challenge: it must not be answered with a proof for the registry.
+                where = f"{host.name}{request.path}, where {first.name} redirects to,"
+                raise refusal(401, reply.body, asked=where)
             if reply.status not in _REDIRECTS:
                 if reply.status in _WORTH_A_RETRY:
                     self._refuse(reply, host, request)
@@ -189,15 +206,17 @@ class HttpClient:
     async def _exchange(
         self, host: Host, request: Request, authorization: str | None, meter: Meter, limit: int
     ) -> Reply:
-        asked = host.name + request.path
-        if host.base is not None and request.is_read and not self._connections.has_proxy(host.base):
-            meter.requests += 1
-            reply = await self._kept.get(host.base, request, authorization, context=host.context, limit=limit)
+        asked, base = host.name + request.path, host.base
+        assert base is not None
+        if request.is_read and not self._connections.has_proxy(base):
+            reply = await self._kept.get(base, request, authorization, context=host.context, limit=limit, meter=meter)
             if reply.status < 300:
                 refuse_encoding(reply.headers, asked=asked)
             meter.bytes += len(reply.body)
             return reply
-        answer = await self._send(host, request, authorization, meter, self._connections.whole)
+        answer = await self._connections.send(
+            base, request, authorization, context=host.context, times=self._connections.whole, meter=meter
+        )
         if answer.status < 300:
             body = await read_body(answer, limit=limit, budget=self.budget, asked=asked)
         else:
@@ -206,11 +225,14 @@ class HttpClient:
         return Reply(status=answer.status, headers=answer.headers, body=body)
 
     async def _open(self, host: Host, request: Request, authorization: str | None, meter: Meter) -> Reply | BodyStream:
-        asked = host.name + request.path
+        asked, base, times = host.name + request.path, host.base, self._connections.streamed
+        assert base is not None
         try:
             # A head that drips, each byte in time, needs a limit as a whole; connecting has one of its own.
             async with asyncio.timeout(2 * self.settings.timeout_s):
-                answer = await self._send(host, request, authorization, meter, self._connections.streamed)
+                answer = await self._connections.send(
+                    base, request, authorization, context=host.context, times=times, meter=meter
+                )
         except TimeoutError as error:
             raise RequestTimeoutError(f"{asked} was not answered in time") from error
         if answer.status in (200, 206):
@@ -255,70 +277,87 @@ class HttpClient:
             return host, following, authorization
         return self.host(netloc, scheme=scheme), following, None
 
-    async def _send(
-        self, host: Host, request: Request, authorization: str | None, meter: Meter, times: Times
-    ) -> Answer:
-        while True:
-            base = host.base
-            if base is not None:
-                meter.requests += 1
-                return await self._connections.send(base, request, authorization, context=host.context, times=times)
+    async def _settle(self, host: Host, meter: Meter) -> None:
+        """Wait until it is found out how the host is spoken to; raises what keeps us from any connection to it.
+
+        A task of its own finds out: none of those who wait is held up by another's request, or shares its failure, or
+        ends the search by being cancelled.
+        """
+        while host.base is None:
             if host.probing is None:
-                return await self._probe(host, request, authorization, meter, times)
+                host.probing = asyncio.create_task(self._probe(host, meter))
+                self._probes.add(host.probing)
+                host.probing.add_done_callback(self._probes.discard)
             failure = await asyncio.shield(host.probing)
             if failure is not None:
-                raise UnreachableError(failure)
+                raise type(failure)(*failure.args) from failure
 
-    async def _probe(
-        self, host: Host, request: Request, authorization: str | None, meter: Meter, times: Times
-    ) -> Answer:
-        """Find out with this request whether the host speaks TLS; others to it wait for the answer."""
-        probing = host.probing = asyncio.get_running_loop().create_future()
-        failure: str | None = None
+    async def _probe(self, host: Host, meter: Meter) -> TransportError | None:
+        """Connect to the host, over TLS or else without: what failed, or None and the host's scheme is known."""
         try:
-            return await self._try_schemes(host, request, authorization, meter, times)
-        except TransportError as error:
-            failure = str(error)
-            raise
+            await self._greet(host, "https", meter, within_s=min(host.probe_s, self.settings.timeout_s))
+            host.decide("https")
+        except UntrustedHostError as error:
+            return error
+        except TransportError as over_tls:
+            return await self._probe_plain(host, over_tls, meter)
         finally:
             host.probing = None
-            probing.set_result(failure)
+        return None
 
-    async def _try_schemes(
-        self, host: Host, request: Request, authorization: str | None, meter: Meter, times: Times
-    ) -> Answer:
-        """Send over TLS, and where no TLS is spoken over plain HTTP; what answered is remembered for the run."""
-        quick = hasty(times, connect_s=min(host.probe_s, self.settings.timeout_s))
-        base = f"https://{host.name}"
-        meter.requests += 1
+    async def _probe_plain(self, host: Host, over_tls: TransportError, meter: Meter) -> TransportError | None:
         try:
-            answer = await self._connections.send(base, request, authorization, context=host.context, times=quick)
-        except UntrustedHostError:
-            raise
-        except (UnreachableError, ConnectTimeoutError) as error:
-            if isinstance(error, NotConnectedError | ConnectTimeoutError):
-                meter.requests -= 1  # no TLS was spoken, so no request went out
-            over_tls = error
+            await self._greet(host, "http", meter, within_s=self.settings.timeout_s)
+        except TransportError as error:
+            silent = isinstance(over_tls, ConnectTimeoutError) and isinstance(error, ConnectTimeoutError)
+            kind = ConnectTimeoutError if silent else NotConnectedError
+            return kind(f"{over_tls}; nor over plain HTTP: {error}")
+        if isinstance(over_tls, NoTLSError):
+            host.decide("http")
         else:
-            host.decide("https")
-            return answer
-        base = f"http://{host.name}"
-        meter.requests += 1
-        try:
-            answer = await self._connections.send(base, request, authorization, context=host.context, times=times)
-        except UnreachableError as error:
-            raise UnreachableError(f"{over_tls}; nor over plain HTTP: {error}") from error
-        except RequestTimeoutError as error:
-            if isinstance(over_tls, ConnectTimeoutError):  # nothing was heard of the host at all
-                raise ConnectTimeoutError(f"{over_tls}; nor over plain HTTP: {error}") from error
-            raise
-        if answer.status == _TLS_SPOKEN_TO_PLAINLY:
-            answer.close()
-            raise over_tls
-        host.decide("http")
-        return answer
+            host.assume_plain(over_tls)
+        return None
+
+    async def _greet(self, host: Host, scheme: str, meter: Meter, *, within_s: float) -> None:
+        base = f"{scheme}://{host.name}"
+        if self._connections.has_proxy(base):
+            await self._connections.greet(base, context=host.context, within_s=within_s, meter=meter)
+        else:
+            await self._kept.greet(base, context=host.context, within_s=within_s)
+
+    def _answered(self, host: Host, reply: Reply | BodyStream) -> None:
+        """See in an answer whether the host that plain HTTP was assumed of speaks it; raises how TLS failed if not."""
+        doubt = host.doubt
+        if doubt is None or not _is_of_tls_port(reply):
+            host.doubt = None
+            return
+        host.forget()
+        raise UnreachableError(f"{doubt}; over plain HTTP it answers with status 400, as a TLS port does") from doubt
+
+    def _broke(self, host: Host, error: BaseException) -> None:
+        """Raise what a failure means that came while plain HTTP was only assumed."""
+        doubt = host.doubt
+        if isinstance(error, RequestTimeoutError) and isinstance(doubt, ConnectTimeoutError):
+            # Nothing was heard of the host at all.
+            raise ConnectTimeoutError(f"{doubt}; nor over plain HTTP: {error}") from error
+        if isinstance(error, UnreachableError) and not isinstance(error, UntrustedHostError):
+            host.forget()
+            raise UnreachableError(f"{doubt}; nor over plain HTTP: {error}") from error
 
     async def aclose(self) -> None:
-        """Close all connections."""
+        """End what is under way and close all connections; none is opened after it."""
+        for probe in self._probes:
+            probe.cancel()
+        await asyncio.gather(*self._probes, return_exceptions=True)
         self._kept.aclose()
         await self._connections.aclose()
+
+
+def _is_of_tls_port(reply: Reply | BodyStream) -> bool:
+    """Whether a 400 is what a TLS port says to plain HTTP, and not a registry's own (distribution-spec "Error Codes").
+
+    A registry's has a JSON body, or its version in a field.
+    """
+    if isinstance(reply, BodyStream) or reply.status != _TLS_SPOKEN_TO_PLAINLY:
+        return False
+    return reply.headers.get("Docker-Distribution-Api-Version") is None and not reply.body.lstrip().startswith(b"{")

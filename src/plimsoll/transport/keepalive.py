@@ -8,7 +8,9 @@ A connection is used again only after an answer that ended where it said, with n
 from __future__ import annotations
 
 import asyncio
+import errno
 import re
+import socket
 import ssl
 from collections.abc import Callable
 from enum import Enum
@@ -21,12 +23,16 @@ from plimsoll import limits
 from plimsoll.errors import (
     ConnectTimeoutError,
     LimitExceededError,
+    NotConnectedError,
+    NoTLSError,
     RequestTimeoutError,
     UnreachableError,
     UntrustedHostError,
 )
+from plimsoll.transport.base import Meter
 from plimsoll.transport.budget import ByteBudget
 from plimsoll.transport.dialing import Dialer
+from plimsoll.transport.origins import address_of
 from plimsoll.wire import Reply, Request
 
 IDLE_S: Final = 15.0
@@ -45,8 +51,11 @@ _FIELD = re.compile(r"[\x20-\x7e\t]*", re.ASCII)
 class KeptAlive:
     """The kept-alive connections of one run, by origin; ``aclose`` ends them."""
 
-    def __init__(self, *, timeout_s: float, budget: ByteBudget, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self, *, timeout_s: float, budget: ByteBudget, monotonic: Callable[[], float], user_agent: str = "plimsoll"
+    ) -> None:
         self._timeout_s = timeout_s
+        self._user_agent = user_agent
         self._budget = budget
         self._monotonic = monotonic
         self._idle: dict[_Way, list[_Connection]] = {}
@@ -55,20 +64,22 @@ class KeptAlive:
         self._is_closed = False
 
     async def get(
-        self, base: str, request: Request, authorization: str | None, *, context: Context, limit: int
+        self, base: str, request: Request, authorization: str | None, *, context: Context, limit: int, meter: Meter
     ) -> Reply:
         """Send one GET to ``base`` (``SCHEME://HOST[:PORT]``) and read its answer, at most ``limit`` bytes of body.
 
         Of a refusal or redirect no more than limits.ERROR_BYTES are kept. Raises UnreachableError, RequestTimeoutError,
-        or LimitExceededError for a body that is, or is said to be, longer.
+        or LimitExceededError for a body that is, or is said to be, longer. ``meter`` counts what was put on the line.
         """
         asked = base + request.path
-        message = _message(base, request, authorization)
+        message = _message(base, request, authorization, self._user_agent)
         way = (base, context)
-        connection = self._take(way) or await self._connect(base, context, asked)
+        connection = self._take(way) or await self._connect(base, context, self._timeout_s)
         try:
             async with asyncio.timeout(self._timeout_s) as clock:
-                reply = await connection.exchange(message, limit=limit, budget=self._budget, clock=clock, asked=asked)
+                reply = await connection.exchange(
+                    message, limit=limit, budget=self._budget, clock=clock, asked=asked, meter=meter
+                )
         except TimeoutError as error:
             connection.abort()
             raise RequestTimeoutError(f"{asked} was not answered in time") from error
@@ -77,6 +88,10 @@ class KeptAlive:
             raise
         self._give(way, connection)
         return reply
+
+    async def greet(self, base: str, *, context: Context, within_s: float) -> None:
+        """Connect to ``base`` within so many seconds, for the next ``get``; raises what its connecting would raise."""
+        self._give((base, context), await self._connect(base, context, within_s))
 
     def _take(self, way: _Way) -> _Connection | None:
         idle = self._idle.get(way)
@@ -94,30 +109,32 @@ class KeptAlive:
         connection.idle_since = self._monotonic()
         self._idle.setdefault(way, []).append(connection)
 
-    async def _connect(self, base: str, context: Context, asked: str) -> _Connection:
+    async def _connect(self, base: str, context: Context, within_s: float) -> _Connection:
+        """A new connection; the errors name the host alone, for whoever else waits for it."""
+        if self._is_closed:
+            raise NotConnectedError(f"{base}: no connection: this run is over")
         scheme, _, netloc = base.partition("://")
-        host, port = _address(netloc, scheme)
-        tls = self._context(context) if scheme == "https" else None
-        loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(self._timeout_s):
+            host, port = address_of(netloc, scheme=scheme)
+            async with asyncio.timeout(within_s):
                 dialed = await self._dialer.dial(host, port)
-                _, connection = await loop.create_connection(
-                    _Connection, sock=dialed, ssl=tls, server_hostname=host if tls else None
-                )
+                if scheme == "https":
+                    return await _secured(dialed, self._context(context), host)
+                return (await _taken_over(dialed))[1]
         except TimeoutError as error:
-            raise ConnectTimeoutError(f"{asked}: no connection in time") from error
+            raise ConnectTimeoutError(f"{base}: no connection in time") from error
         except ssl.SSLCertVerificationError as error:
-            raise UntrustedHostError(
-                f"{asked}: the host's certificate is not trusted: {error.verify_message}"
-            ) from error
+            why = error.verify_message
+            raise UntrustedHostError(f"{base}: the host's certificate is not trusted: {why}") from error
         except ssl.SSLError as error:
-            reason = _NO_TLS if error.reason == "WRONG_VERSION_NUMBER" else error.reason or type(error).__name__
-            raise UnreachableError(f"{asked}: no TLS connection: {reason}") from error
-        except (OSError, ValueError, OverflowError) as error:  # a host that IDNA cannot write, a port past 65535
-            why = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
-            raise UnreachableError(f"{asked}: no connection: {why}") from error
-        return connection
+            if error.reason == "WRONG_VERSION_NUMBER":
+                raise NoTLSError(f"{base}: no TLS connection: {_NO_TLS}") from error
+            raise NotConnectedError(f"{base}: no TLS connection: {error.reason or type(error).__name__}") from error
+        except OSError as error:
+            why = error.strerror or type(error).__name__
+            raise NotConnectedError(f"{base}: no connection: {why}") from error
+        except ValueError as error:  # no HOST[:PORT], or one that IDNA cannot write
+            raise UntrustedHostError(f"{base}: no connection: that is no host's name and port") from error
 
     def _context(self, context: Context) -> ssl.SSLContext:
         if isinstance(context, ssl.SSLContext):
@@ -140,24 +157,52 @@ class KeptAlive:
         self._idle.clear()
 
 
-def _address(netloc: str, scheme: str) -> tuple[str, int]:
-    host, colon, port = netloc.rpartition(":")
-    if not colon or "]" in port:
-        host, port = netloc, ""
-    return host.strip("[]"), int(port) if port else (443 if scheme == "https" else 80)
+async def _taken_over(dialed: socket.socket) -> tuple[asyncio.Transport, _Connection]:
+    """Hand a connected socket to the loop; cancelled, it lets the loop finish, in a turn or two, and closes it then.
+
+    uvloop, cancelled within, closes the descriptor and leaves the socket object to close it once more.
+    """
+    made = asyncio.ensure_future(asyncio.get_running_loop().create_connection(_Connection, sock=dialed))
+    try:
+        return await asyncio.shield(made)
+    except BaseException:
+        await asyncio.wait([made])
+        if not made.cancelled() and made.exception() is None:
+            made.result()[0].abort()
+        raise
 
 
-def _message(base: str, request: Request, authorization: str | None) -> bytes:
+async def _secured(dialed: socket.socket, tls: ssl.SSLContext, host: str) -> _Connection:
+    """Speak TLS on a connected socket.
+
+    As a second step: cancelled between the two that create_connection makes of it, uvloop forgets a future whose
+    exception, when the handshake then fails, it prints.
+    """
+    loop = asyncio.get_running_loop()
+    transport, connection = await _taken_over(dialed)
+    if not connection.is_usable:
+        raise ConnectionResetError(errno.ECONNRESET, "it was closed, or something was said, before TLS was spoken")
+    try:
+        secured = await loop.start_tls(transport, connection, tls, server_hostname=host)
+    except BaseException:
+        loop.call_soon(transport.abort)  # after uvloop's own first step, which complains of a closed transport
+        raise
+    if secured is None:
+        raise ConnectionResetError  # asyncio's way to say that it was closed meanwhile
+    connection.connection_made(secured)
+    return connection
+
+
+def _message(base: str, request: Request, authorization: str | None, user_agent: str) -> bytes:
     """The request's bytes; raises UnreachableError for what would not be one line each (request splitting)."""
-    fields = [*request.headers]
+    fields = [("User-Agent", user_agent), ("Accept-Encoding", "identity"), *request.headers]
     if authorization is not None:
         fields.append(("Authorization", authorization))
     if not _TARGET.fullmatch(request.target) or not all(_FIELD.fullmatch(value) for _, value in fields):
         raise UnreachableError(f"{base}: {request.path[:200]!r}, or a field for it, holds characters that HTTP has not")
     lines = "".join([f"{name}: {value}\r\n" for name, value in fields])
     host = base.partition("://")[2]
-    head = f"GET {request.target} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: plimsoll\r\nAccept-Encoding: identity\r\n"
-    return f"{head}{lines}\r\n".encode("ascii")
+    return f"GET {request.target} HTTP/1.1\r\nHost: {host}\r\n{lines}\r\n".encode("ascii")
 
 
 class _Stage(Enum):
@@ -278,7 +323,7 @@ class _Connection(asyncio.Protocol):
     # --- one exchange ---
 
     async def exchange(
-        self, message: bytes, *, limit: int, budget: ByteBudget, clock: asyncio.Timeout, asked: str
+        self, message: bytes, *, limit: int, budget: ByteBudget, clock: asyncio.Timeout, asked: str, meter: Meter
     ) -> Reply:
         """Send ``message`` and read its answer; the caller aborts the connection if this raises."""
         assert self._transport is not None
@@ -286,6 +331,7 @@ class _Connection(asyncio.Protocol):
         if not self.is_usable:
             raise UnreachableError(f"{asked}: the connection was closed before anything was asked")
         self._transport.write(message)
+        meter.requests += 1
         taken = 0
         try:
             while await self._wait(asked) is _Stage.WAITS:

@@ -16,6 +16,9 @@ from plimsoll.errors import RegistryError
 
 _PORTS: Final = {"http": 80, "https": 443}
 _URL_TEXT = re.compile(r"[\x21-\x7e]+", re.ASCII)
+_NETLOC = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::([1-9][0-9]{0,4}))?", re.ASCII)
+"""HOST[:PORT] without a user, an escape or anything else that two readers could take for different hosts."""
+_MOST_PORT: Final = 65535
 _LEAST_LABELS: Final = 2
 
 
@@ -31,7 +34,23 @@ class Origin:
     def of(cls, scheme: str, netloc: str) -> Self:
         """The origin of ``SCHEME://HOST[:PORT]``; raises ValueError for a port that is none."""
         url = urlsplit(f"{scheme}://{netloc}")
-        return cls(scheme=scheme, host=url.hostname or "", port=url.port or _PORTS[scheme])
+        return cls(scheme=scheme, host=url.hostname or "", port=_PORTS[scheme] if url.port is None else url.port)
+
+
+def address_of(netloc: str, *, scheme: str) -> tuple[str, int]:
+    """The host, without brackets, and the port of ``HOST[:PORT]``: what is connected to.
+
+    Raises ValueError for what is none: a resolver would take a port past 65535 modulo 65536, so for another one than
+    was matched and shown.
+    """
+    found = _NETLOC.fullmatch(netloc)
+    port = _PORTS[scheme] if found is None or found[2] is None else int(found[2])
+    if found is None or port > _MOST_PORT:
+        raise ValueError(f"{netloc[:160]!r} is no HOST[:PORT]")
+    host = found[1].strip("[]")
+    if host != found[1]:
+        ipaddress.IPv6Address(host)
+    return host, port
 
 
 def host_of(netloc: str) -> str:
@@ -85,7 +104,8 @@ def _is_named(realm: str, name: str) -> bool:
 def _split(base: str, location: str) -> SplitResult | None:
     try:
         url = urlsplit(urljoin(base, location))
-        _ = url.port
+        if url.scheme in _PORTS:
+            address_of(url.netloc, scheme=url.scheme)
     except ValueError:
         return None
     return url

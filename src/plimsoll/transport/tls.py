@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -39,11 +40,20 @@ def _load_directory(context: ssl.SSLContext, folder: Path) -> None:
                 _load(context.load_verify_locations, file)
             case ".cert":
                 key = _twin(file, ".key", files, f"missing key {file.stem}.key for client certificate {file.name}")
-                _load(context.load_cert_chain, file, key)
+                _load(lambda pair, key: context.load_cert_chain(pair, key, _refuse_encrypted), file, key)
             case ".key":
                 _twin(file, ".cert", files, f"missing client certificate {file.stem}.cert for key {file.name}")
             case _:
                 pass
+
+
+class _EncryptedKeyError(Exception):
+    """The key wants a pass phrase."""
+
+
+def _refuse_encrypted() -> str:
+    """What ssl asks for a pass phrase: by itself OpenSSL would prompt on the terminal, and all else would wait."""
+    raise _EncryptedKeyError
 
 
 def _twin(file: Path, suffix: str, files: list[Path], missing: str) -> Path:
@@ -56,9 +66,14 @@ def _twin(file: Path, suffix: str, files: list[Path], missing: str) -> Path:
 def _load(load: Callable[..., object], *files: Path) -> None:
     names = " and ".join(str(file) for file in files)
     try:
-        if any(file.stat().st_size > limits.CERT_BYTES for file in files):
-            raise ConfigError(f"{names}: a certificate file has at most {limits.CERT_BYTES} bytes")
+        for found in [file.stat() for file in files]:
+            if not stat.S_ISREG(found.st_mode):
+                raise ConfigError(f"{names}: no regular file")  # reading a pipe would wait for its writer
+            if found.st_size > limits.CERT_BYTES:
+                raise ConfigError(f"{names}: a certificate file has at most {limits.CERT_BYTES} bytes")
         load(*files)
+    except _EncryptedKeyError:
+        raise ConfigError(f"{names} cannot be used: the key is encrypted; write it without a pass phrase") from None
     except (OSError, ValueError) as error:
         # ssl.SSLError is an OSError; its text names OpenSSL's reason and holds no key material.
         raise ConfigError(f"{names} cannot be used: {error}") from error

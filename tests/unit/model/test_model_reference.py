@@ -37,7 +37,8 @@ SHA512 = Digest("sha512", HEX * 2)
 # whole text, and the digest is validated last. Nothing here is shared with the code under test.
 
 COMPONENT = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
-HOST = rf"{COMPONENT}(?:\.{COMPONENT})*(?::[0-9]+)?"
+PORTS = {str(port) for port in range(1, 65536)}  # stricter than distribution/reference: one port in one spelling
+HOST = rf"{COMPONENT}(?:\.{COMPONENT})*(?::(?P<port>[0-9]+))?"
 PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 WHOLE = re.compile(
     rf"(?P<host>{HOST})/(?P<path>{PART}(?:/{PART})*)(?::(?P<tag>[0-9A-Za-z_][0-9A-Za-z_.-]{{0,127}}))?"
@@ -58,7 +59,9 @@ def restated(text):
     if first == "docker.io" and "/" not in rest:
         rest = "library/" + rest
     found = WHOLE.fullmatch(f"{first}/{rest}")
-    if found is None or len(found["host"] + "/" + found["path"]) > 255:
+    if found is None or found["port"] not in {None, *PORTS}:
+        return None
+    if len(found["host"] + "/" + found["path"]) > 255:
         return None
     if found["digest"] is not None:
         algorithm, _, value = found["digest"].partition(":")
@@ -123,6 +126,31 @@ def test_docker_references_against_the_restated_grammar(text):
         assert wanted is None
         return
     assert (host, path, tag, None if digest is None else str(digest)) == wanted
+
+
+@pytest.mark.parametrize("port", ["1", "80", "5000", "9999", "10000", "65535"])
+def test_a_port_has_one_spelling(port):
+    assert is_host(f"localhost:{port}")
+    assert parse_docker_reference(f"localhost:{port}/app").domain == f"localhost:{port}"
+
+
+@pytest.mark.parametrize(
+    "port",
+    ["", "0", "00", "05000", "015999", "65536", "70536", "81979", "99999", "100000", "9" * 400, "+5000", "\u0665"],
+)
+def test_another_spelling_of_a_port_is_refused_so_that_no_scope_is_passed_by(port):
+    assert not is_host(f"localhost:{port}")
+    for text in (f"localhost:{port}/app:v1", f"docker://localhost:{port}/app", f"registry.example:{port}/app@{SHA256}"):
+        with pytest.raises(InvalidReferenceError, match="no registry host"):
+            parse_reference(text)
+
+
+def test_the_message_says_how_a_port_is_written():
+    with pytest.raises(InvalidReferenceError, match="a port is 1 to 65535, without zeros before it"):
+        parse_reference("docker://localhost:81979/x:1")
+    with pytest.raises(InvalidReferenceError) as caught:
+        parse_reference("docker://registry_example.com/x:1")
+    assert "port" not in str(caught.value)
 
 
 def test_the_restatement_knows_good_and_bad():
@@ -267,6 +295,11 @@ def test_local_transports(text, found):
     assert str(found) == text
 
 
+@pytest.mark.parametrize("text", ["oci:/l", "oci-archive:/a.tar"])
+def test_an_empty_name_of_a_layout_is_none_as_in_skopeo(text):
+    assert parse_reference(f"{text}:") == parse_reference(text)
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -280,10 +313,10 @@ def test_local_transports(text, found):
         "oci:/l:@\u0661",
         "oci:/l:@" + "1" * 10,
         "oci:/l@sha256:abc",
+        "oci:/l@sha256:",
         f"oci:/l@sha256:{HEX.upper()}",
         f"oci:/l@{SHA256}:v1",
         "oci-archive:",
-        "oci-archive:/a.tar:",
         "oci-archive:/a.tar:@0",
         "docker-archive:",
         "docker-archive::app",

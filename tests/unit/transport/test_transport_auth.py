@@ -7,7 +7,7 @@ from urllib.parse import parse_qs
 import pytest
 from multidict import CIMultiDict
 
-from plimsoll.errors import UnauthorizedError
+from plimsoll.errors import ContentError, LimitExceededError, RegistryError, UnauthorizedError
 from plimsoll.model.settings import Credentials, HttpSettings, IdentityToken, TLSSettings
 from plimsoll.transport.auth import Authorizer, Repository, _Proof
 from plimsoll.transport.base import Meter
@@ -114,6 +114,27 @@ def test_another_realm_is_asked_without_them(to, realm, settings):
     assert log_in(client, to).status == 200
     assert token_request(client).authorization is None
     assert all(sent.authorization in (None, "Bearer t0k3n") for sent in client.sent)
+
+
+@pytest.mark.parametrize("realm", [REALM, "https://auth.other.net/token"])
+def test_a_token_service_that_is_not_there_never_makes_the_image_absent(realm):
+    client = Client(challenge=f'Bearer realm="{realm}"', token_status=404)
+    with pytest.raises(RegistryError, match=r"the token of auth.*404") as caught:
+        log_in(client, host("registry.example.com"))
+    assert (caught.value.code, caught.value.worth_a_retry) == ("server-error", False)
+    assert ("--auth-realm" in str(caught.value)) == (realm != REALM)
+
+
+@pytest.mark.parametrize("error", [ContentError("encoded"), LimitExceededError("too long")])
+def test_a_token_that_cannot_be_read_never_rejects_the_image(error):
+    class Unreadable(Client):
+        async def get(self, to, request, **how):
+            if request.path == "/token":
+                raise error
+            return await super().get(to, request, **how)
+
+    with pytest.raises(RegistryError, match=r"the token of auth\.example\.com cannot be read"):
+        log_in(Unreadable(challenge=f'Bearer realm="{REALM}"'), host("registry.example.com"))
 
 
 def test_the_message_says_when_they_were_held_back():

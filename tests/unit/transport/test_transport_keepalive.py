@@ -6,7 +6,7 @@ import gc
 import ipaddress
 import ssl
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 import uvloop
@@ -53,9 +53,12 @@ class Client:
     server: RawServer
     budget: ByteBudget
     clock: Clock
+    meter: Meter = field(default_factory=Meter)
 
     async def get(self, request=GET, *, limit=LIMIT, context=True, authorization=None):
-        return await self.kept.get(self.server.base, request, authorization, context=context, limit=limit)
+        return await self.kept.get(
+            self.server.base, request, authorization, context=context, limit=limit, meter=self.meter
+        )
 
     def is_whole(self):
         """Whether nothing of the budget is held, and nothing was given back twice."""
@@ -188,12 +191,14 @@ def test_bytes_that_nobody_asked_for_close_an_idle_connection(run):
 
 def test_a_server_that_speaks_first_is_not_believed_on_an_idle_connection(run):
     async def story(client):
-        connection = await client.kept._connect(client.server.base, True, "x")
+        connection = await client.kept._connect(client.server.base, True, 5.0)
         await asyncio.sleep(0.02)
         message = b"GET / HTTP/1.1\r\n\r\n"
         async with asyncio.timeout(None) as clock:
             with pytest.raises(UnreachableError, match="closed before anything was asked"):
-                await connection.exchange(message, limit=9, budget=client.budget, clock=clock, asked="x")
+                await connection.exchange(
+                    message, limit=9, budget=client.budget, clock=clock, asked="x", meter=client.meter
+                )
 
     async def greets(reader, writer):
         writer.write(ok(b"bad"))
@@ -235,7 +240,7 @@ def test_origins_do_not_share_connections(run):
     async def story(client):
         async with RawServer(says(ok(b"other"))) as other:
             await client.get()
-            reply = await client.kept.get(other.base, GET, None, context=True, limit=LIMIT)
+            reply = await client.kept.get(other.base, GET, None, context=True, limit=LIMIT, meter=client.meter)
         return reply.body
 
     assert run(story, TWICE) == b"other"
@@ -607,7 +612,7 @@ def test_a_target_that_is_no_path_is_refused(run, target):
 def test_what_cannot_be_connected_to_is_unreachable(run, base):
     async def story(client):
         with pytest.raises(UnreachableError, match=r"no (TLS )?connection"):
-            await client.kept.get(base, GET, None, context=True, limit=9)
+            await client.kept.get(base, GET, None, context=True, limit=9, meter=client.meter)
 
     run(story, TWICE)
 
@@ -700,9 +705,9 @@ def test_a_server_that_speaks_no_tls_or_nothing_is_unreachable(run):
     async def story(client):
         base = client.server.base.replace("http", "https")
         with pytest.raises(UnreachableError, match=r"no (TLS )?connection"):
-            await client.kept.get(base, GET, None, context=True, limit=9)
+            await client.kept.get(base, GET, None, context=True, limit=9, meter=client.meter)
         with pytest.raises(ConnectTimeoutError):
-            await client.kept.get(base, GET, None, context=True, limit=9)
+            await client.kept.get(base, GET, None, context=True, limit=9, meter=client.meter)
 
     async def plain(reader, writer):
         await reader.read(1)

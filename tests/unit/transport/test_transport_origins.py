@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
+from yarl import URL
 
 from plimsoll.errors import RegistryError
-from plimsoll.transport.origins import Origin, host_of, is_loopback, may_know, redirect_target
+from plimsoll.transport.origins import Origin, address_of, host_of, is_loopback, may_know, redirect_target
 
 
 @pytest.mark.parametrize(
@@ -104,6 +105,61 @@ def test_loopback_is_this_machine_and_nothing_that_looks_like_it(netloc, loopbac
     assert is_loopback(netloc) is loopback
 
 
+@pytest.mark.parametrize(
+    ("netloc", "address"),
+    [
+        ("registry.example", ("registry.example", 443)),
+        ("registry.example:5000", ("registry.example", 5000)),
+        ("my_bucket.example:65535", ("my_bucket.example", 65535)),
+        ("127.0.0.1:1", ("127.0.0.1", 1)),
+        ("[::1]", ("::1", 443)),
+        ("[::1]:5000", ("::1", 5000)),
+    ],
+)
+def test_what_is_connected_to_is_read_from_a_name(netloc, address):
+    assert address_of(netloc, scheme="https") == address
+
+
+@pytest.mark.parametrize(
+    "netloc",
+    [
+        *(
+            "",
+            ":5000",
+            "h:",
+            "h:0",
+            "h:05000",
+            "h:65536",
+            "h:70536",
+            "h:5000:5000",
+            "h:5000x",
+            "h:+5",
+            "h:5_0",
+            "h:\u0665",
+        ),
+        *("u@h", "u:p@h:5000", "h/x", "h?x", "h#x", "h\\x", "%68", "h%00", "h\x00", "\xe9.example", "a b"),
+        *("::1", "[::1", "::1]", "[::1]x:5000", "x[::1]", "[127.0.0.1]", "[h]", "[]", "[::1%25eth0]", "[v1.x]"),
+    ],
+)
+def test_what_two_readers_could_read_differently_is_no_address(netloc):
+    with pytest.raises(ValueError, match=r"HOST\[:PORT\]|address|octet|characters|parts|permitted|Expected"):
+        address_of(netloc, scheme="https")
+
+
+@given(st.text("ab1.:[]@%0-_", max_size=14) | st.from_regex(r"\A(a\.b|\[::1\]):[0-9]{1,6}\Z"))
+@example("a.b:65535")
+def test_an_address_is_what_a_url_says_too(netloc):
+    try:
+        host, port = address_of(netloc, scheme="http")
+    except ValueError:
+        return
+    origin = Origin.of("http", netloc)
+    assert (host.lower(), port) == (origin.host, origin.port)
+    assert URL(f"http://{netloc}/", encoded=True).raw_host == host.lower()
+    assert URL(f"http://{netloc}/", encoded=True).port == port
+    assert netloc in (host, f"{host}:{port}", f"[{host}]", f"[{host}]:{port}")
+
+
 def test_origins_are_equal_by_scheme_host_and_port():
     assert Origin.of("https", "Example.com") == Origin.of("https", "example.com:443")
     assert Origin.of("http", "example.com") == Origin.of("http", "example.com:80")
@@ -135,6 +191,12 @@ def test_a_redirect_leads_where_its_location_says(location, target):
         "javascript:alert(1)",
         "http://u:p@x/",
         "http://x:99999/",
+        "http://x:05000/",
+        "http://x:0/",
+        "http://x:/",
+        "http://%78/",
+        "http://[::1]x/",
+        "http://y[::1]/",
         "http://[x/",
         "/a b",
         "/é",

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from fakes.clock import Clock
 from plimsoll import limits
 from plimsoll.errors import (
+    NotConnectedError,
     NotFoundError,
+    NoTLSError,
     RateLimitedError,
     RegistryError,
     RequestTimeoutError,
@@ -234,6 +236,7 @@ def test_the_wait_doubles_to_its_cap():
     "error",
     [
         UnreachableError("x"),
+        NotConnectedError("x"),
         RequestTimeoutError("x"),
         RateLimitedError("x"),
         *(RegistryError("x", status=status) for status in (408, 500, 502, 503, 504)),
@@ -249,6 +252,7 @@ def test_what_may_mend_is_tried_again_until_the_tries_are_used_up(error):
     "error",
     [
         UntrustedHostError("x"),
+        NoTLSError("x"),
         NotFoundError("x"),
         UnauthorizedError("x"),
         *(RegistryError("x", status=status) for status in (0, 200, 400, 405, 501)),

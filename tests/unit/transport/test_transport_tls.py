@@ -3,13 +3,20 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import ipaddress
+import os
 import ssl
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from cryptography.x509.oid import NameOID
 
 from fakes import hostile
@@ -101,7 +108,7 @@ def test_a_certificate_that_is_not_trusted_ends_the_tries_at_once(pair):
         with pytest.raises(UntrustedHostError, match="certificate"):
             await source.manifest()
         assert registry.seen == []
-        assert source.meter.requests == 1
+        assert source.meter.requests == 0
 
     asked(pair, TLSSettings(), story=story)
 
@@ -133,7 +140,7 @@ def test_files_that_fail_us_make_the_host_unreachable_not_the_image_rejected(pai
         with pytest.raises(UntrustedHostError, match="cannot be read") as caught:
             await source.manifest()
         assert caught.value.code == "unreachable"
-        assert registry.connections == 0
+        assert registry.connections == source.meter.requests == 0
 
     asked(pair, TLSSettings(cert_dir=str(tmp_path / "nowhere"), verify=verify), story=story)
 
@@ -214,6 +221,46 @@ def test_files_that_are_no_certificates_are_refused(certs, name, data):
     (certs / "me.key").write_bytes(b"x")
     (certs / "me.cert").touch()
     with pytest.raises(ConfigError):
+        client_context(TLSSettings(cert_dir=str(certs)))
+
+
+@pytest.fixture
+def no_prompt(monkeypatch):
+    """Whatever OpenSSL would be told at its prompt: a test that fails must not wait for ever."""
+    monkeypatch.setattr("ssl.SSLContext.load_cert_chain", _answering(ssl.SSLContext.load_cert_chain))
+
+
+def _answering(load):
+    def loaded(context, pair, key, password=lambda: "phrase"):
+        return load(context, pair, key, password)
+
+    return loaded
+
+
+@pytest.mark.parametrize("form", [PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL])
+def test_an_encrypted_client_key_is_refused_and_nobody_is_asked_for_its_phrase(certs, pair, no_prompt, form):
+    key = load_pem_private_key((pair / "key").read_bytes(), None)
+    for secret, refused in ((NoEncryption(), False), (BestAvailableEncryption(b"phrase"), True)):
+        (certs / "me.cert").write_bytes((pair / "pem").read_bytes())
+        (certs / "me.key").write_bytes(key.private_bytes(Encoding.PEM, form, secret))
+        if not refused:
+            assert client_context(TLSSettings(cert_dir=str(certs)))
+            continue
+        with pytest.raises(ConfigError, match=r"me\.key.* the key is encrypted"):
+            client_context(TLSSettings(cert_dir=str(certs)))
+
+
+@pytest.mark.parametrize("name", ["ca.crt", "me.cert"])
+def test_a_pipe_is_not_waited_for(certs, pair, name, monkeypatch):
+    (certs / "me.key").write_bytes((pair / "key").read_bytes())
+    (certs / "me.cert").write_bytes((pair / "pem").read_bytes())
+    client_context(TLSSettings(cert_dir=str(certs)))
+    (certs / "ca.crt").unlink()
+    (certs / name).unlink(missing_ok=True)
+    os.mkfifo(certs / name)
+    for load in ("load_verify_locations", "load_cert_chain"):
+        monkeypatch.setattr(ssl.SSLContext, load, lambda _, *files: pytest.fail(f"{files} are opened"))
+    with pytest.raises(ConfigError, match="no regular file"):
         client_context(TLSSettings(cert_dir=str(certs)))
 
 
