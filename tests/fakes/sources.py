@@ -50,6 +50,7 @@ class Memory:
     faults: dict = field(default_factory=dict)
     holds: dict = field(default_factory=dict)
     asked: list = field(default_factory=list)
+    wholes: list = field(default_factory=list)
     referrers: dict = field(default_factory=dict)
     closed: int = 0
     streaming: int = 0
@@ -167,7 +168,8 @@ class MemorySource:
         for tag in self._memory.tags:
             yield tag
 
-    async def referrers(self, digest):
+    async def referrers(self, digest, *, whole):
+        self._memory.wholes.append(whole)
         await self._memory.answer(f"referrers of {digest}", ())
         return self._memory.referrers.get(str(digest), ())
 

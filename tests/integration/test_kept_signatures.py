@@ -139,7 +139,8 @@ def test_what_it_keeps_is_never_of_another_form(files):
 @pytest.mark.parametrize(
     ("kept", "code"),
     [
-        (refused(404), "not-found"),
+        (refused(404), "server-error"),
+        (reply(b'{"errors":[]}'), "server-error"),
         (refused(403), "unauthorized"),
         (refused(500), "server-error"),
         (hang_up(), "unreachable"),

@@ -18,7 +18,7 @@ from typing import Final
 from plimsoll import limits
 from plimsoll.config.credential_helper import is_helper_name
 from plimsoll.config.files import ConfigFile, home, read_file, user_places
-from plimsoll.errors import ConfigError
+from plimsoll.errors import ConfigError, UnauthorizedError
 from plimsoll.model.settings import Credentials, IdentityToken, Login
 from plimsoll.native import ReadError, read_json
 
@@ -30,10 +30,27 @@ DOCKER_HOSTS: Final = frozenset({"docker.io", "index.docker.io", "registry-1.doc
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthEntry:
-    """One entry of ``auths``: credentials, an identity token, or nothing (an entry may be empty)."""
+    """One entry of ``auths``: credentials, an identity token, or nothing (an entry may be empty).
+
+    ``auth`` is the base64 of USER:PASSWORD, read when it is used (as in containers/image): a broken entry for another
+    registry spoils nothing.
+    """
 
     key: str
-    login: Login | None
+    origin: str
+    auth: str = field(default="", repr=False)
+    token: str = field(default="", repr=False)
+
+    @property
+    def holds_secrets(self) -> bool:
+        """Whether there is anything to log in with, good or not."""
+        return bool(self.auth or self.token)
+
+    @property
+    def login(self) -> Login | None:
+        """What to log in with; raises UnauthorizedError, naming the file and the key, for what cannot be read."""
+        credentials = _decode(self.auth, self.origin, f"auths[{self.key[:200]!r}]")
+        return IdentityToken(value=self.token) if self.token else credentials
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +72,10 @@ class AuthFile:
     legacy: bool = False
 
     def find(self, host: str, repository: str) -> Login | AskHelper | None:
-        """What this file has for ``host/repository``: a login, a program to be asked for it, or nothing."""
+        """What this file has for ``host/repository``: a login, a program to be asked for it, or nothing.
+
+        Raises UnauthorizedError for a login that cannot be read: no other place is asked.
+        """
         name = "docker.io" if host in DOCKER_HOSTS else host
         helper = self.helpers.get(name, self.helpers.get(host))
         if helper is not None:
@@ -69,8 +89,7 @@ class AuthFile:
             if key in self.auths:
                 return self.auths[key]
         alike = [self.auths[key] for key in sorted(self.auths) if _normal(key, legacy=self.legacy) == name]
-        useful = [entry for entry in alike if entry.login is not None]
-        return useful[0] if useful else None
+        return next((entry for entry in alike if entry.login is not None), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +101,7 @@ class AuthFiles:
     def places(self, host: str, repository: str) -> Iterator[Login | AskHelper]:
         """What the files have for ``host`` (with its port) and ``repository`` (without it), the first in front.
 
-        A helper that knows nothing leaves the word to the next file; a login is final.
+        A helper that knows nothing leaves the word to the next file; a login is final. Raises as ``AuthFile.find``.
         """
         for file in self.files:
             found = file.find(host, repository)
@@ -125,7 +144,7 @@ def _read(path: str, *, legacy: bool) -> AuthFile | None:
     except FileNotFoundError:
         return None
     found = parse_auth_file(file, legacy=legacy)
-    if file.mode & 0o077 and any(entry.login is not None for entry in found.auths.values()):
+    if file.mode & 0o077 and any(entry.holds_secrets for entry in found.auths.values()):
         _log.warning("%r holds credentials and others may read or write it (mode %04o): chmod 600 it", path, file.mode)
     return found
 
@@ -133,7 +152,7 @@ def _read(path: str, *, legacy: bool) -> AuthFile | None:
 def parse_auth_file(file: ConfigFile, *, legacy: bool = False) -> AuthFile:
     """Read the JSON of an auth file; unknown keys are passed over, an empty file is an empty map.
 
-    Raises ConfigError, naming the file and the key in it, never what the key holds.
+    Raises ConfigError, naming the file and the key in it, never what the key holds. Logins are read when used.
     """
     document = _object(_json(file), file.origin, "the document")
     auths = document if legacy else _object(document.get("auths"), file.origin, "auths")
@@ -162,9 +181,9 @@ def _json(file: ConfigFile) -> object:
 def _entry(key: str, value: object, origin: str) -> AuthEntry:
     where = f"auths[{key[:200]!r}]"
     fields = _object(value, origin, where)
-    credentials = _decode(_text(fields.get("auth"), origin, f"{where}.auth"), origin, where)
+    auth = _text(fields.get("auth"), origin, f"{where}.auth")
     token = _text(fields.get("identitytoken"), origin, f"{where}.identitytoken")
-    return AuthEntry(key=key, login=IdentityToken(value=token) if token else credentials)
+    return AuthEntry(key=key, origin=origin, auth=auth, token=token)
 
 
 def _helper(host: str, name: object, origin: str) -> str:
@@ -181,7 +200,7 @@ def _decode(auth: str, origin: str, where: str) -> Credentials | None:
     try:
         text = base64.b64decode(auth.replace("\r", "").replace("\n", ""), validate=True).decode()
     except (binascii.Error, ValueError):
-        raise ConfigError(f"{origin!r}: {where}.auth is not the base64 of USER:PASSWORD") from None
+        raise UnauthorizedError(f"{origin!r}: {where}.auth is not the base64 of USER:PASSWORD: log in anew") from None
     username, colon, password = text.partition(":")
     if not colon:
         if text:

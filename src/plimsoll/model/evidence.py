@@ -85,9 +85,14 @@ Answer = Found | Absent | Failed
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Needs:
-    """What judge must know before it can go on; ``spent`` is what judging cost so far (``Evidence.spent``)."""
+    """What judge must know before it can go on; ``spent`` is what judging cost so far (``Evidence.spent``).
+
+    ``whole`` says that what is found may decide against the image: an attestation that is forbidden, one too many, a
+    newer one. Then no place is passed over, and none is absent that does not clearly say so.
+    """
 
     places: tuple[Place, ...]
+    whole: bool = False
     spent: int = field(default=0, compare=False)
 
 

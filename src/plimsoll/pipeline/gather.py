@@ -17,10 +17,11 @@ from plimsoll.errors import (
     LimitExceededError,
     MalformedManifestError,
     NotFoundError,
+    PlimsollError,
     TransportError,
     UnsupportedError,
 )
-from plimsoll.model.descriptor import MANIFEST_TYPES, Descriptor
+from plimsoll.model.descriptor import INDEX_TYPES, MANIFEST_TYPES, Descriptor
 from plimsoll.model.evidence import (
     Absent,
     Answer,
@@ -54,17 +55,28 @@ async def gather(source: Source, needs: Needs, *, share: EvidenceShare | None = 
     the caller gives it back. By default the image is the only one.
     """
     share = share or EvidenceShare(EvidenceBudget())
-    return {place: await _ask(source, place, share) for place in needs.places}
+    return {place: await _ask(source, place, share, whole=needs.whole) for place in needs.places}
 
 
-async def _ask(source: Source, place: Place, share: EvidenceShare) -> Answer:
+async def _ask(source: Source, place: Place, share: EvidenceShare, *, whole: bool) -> Answer:
     match place:
         case TagPlace():
             return await _ask_tag(source, place, share)
         case ReferrersPlace():
-            return await _ask_referrers(source, place, share)
+            return await _ask_referrers(source, place, share, whole=whole)
         case StorePlace():
             return await _ask_store(source, place, share)
+
+
+def _why(error: PlimsollError, source: Source, *, what: str = "") -> Reason:
+    """Why a place, or something that it lists, could not be read.
+
+    What is listed and not there is a fault of who lists it: not-found means that there is no such image.
+    """
+    if not isinstance(error, NotFoundError):
+        return Reason(code=error.code, message=f"{what}{error}")
+    code = "unreachable" if source.location.docker is None else "server-error"
+    return Reason(code=code, message=f"{what}it should be there: {error}")
 
 
 async def _ask_store(source: Source, place: StorePlace, share: EvidenceShare) -> Answer:
@@ -73,7 +85,7 @@ async def _ask_store(source: Source, place: StorePlace, share: EvidenceShare) ->
     except ConfigError as error:
         return Failed(reason=Reason(code="no-signature", message=str(error)))
     except _UNANSWERED as error:
-        return Failed(reason=Reason.of(error))
+        return Failed(reason=_why(error, source))
     await share.take(sum(map(len, blobs)))
     return Found(attachments=tuple([Attachment(descriptor=None, data=blob) for blob in blobs])) if blobs else Absent()
 
@@ -86,7 +98,7 @@ async def _ask_tag(source: Source, place: TagPlace, share: EvidenceShare) -> Ans
     except NotFoundError:
         return Absent()
     except _UNANSWERED as error:
-        return Failed(reason=Reason.of(error))
+        return Failed(reason=_why(error, source))
     await share.take(len(raw.data))
     try:
         return await _attachments(source, place, _listed(parse_manifest(raw), place), share)
@@ -94,14 +106,15 @@ async def _ask_tag(source: Source, place: TagPlace, share: EvidenceShare) -> Ans
         return Failed(reason=Reason(code=error.code, message=f"{place.tag}: {error}"))
 
 
-async def _ask_referrers(source: Source, place: ReferrersPlace, share: EvidenceShare) -> Answer:
+async def _ask_referrers(source: Source, place: ReferrersPlace, share: EvidenceShare, *, whole: bool) -> Answer:
     try:
-        listed = await source.referrers(place.digest)
+        listed = await source.referrers(place.digest, whole=whole)
     except _UNANSWERED as error:
-        return Failed(reason=Reason.of(error))
+        return Failed(reason=_why(error, source))
     # What names no type may be of any: some registries leave it out of their listing.
     wanted = [each for each in listed if not each.artifact_type or each.artifact_type.startswith(place.artifact_type)]
-    distinct = {each.digest: each for each in wanted if each.media_type in MANIFEST_TYPES}
+    # By digest and size, as the layers of a tag: a lie about the size must not hide the truth.
+    distinct = {(each.digest, each.size): each for each in wanted if _may_be_manifest(each)}
     if not distinct:
         return Absent()
     if len(distinct) > limits.SIGNATURES_PER_PLACE:
@@ -110,6 +123,11 @@ async def _ask_referrers(source: Source, place: ReferrersPlace, share: EvidenceS
     reading = _Referrers(source=source, artifact_type=place.artifact_type, share=share)
     attachments = [found for found in await reading.all(tuple(distinct.values())) if found is not None]
     return Found(attachments=tuple(attachments)) if attachments else Absent()
+
+
+def _may_be_manifest(listed: Descriptor) -> bool:
+    """A media type that nobody knows does not hide what is listed as a signature: its bytes say what it is."""
+    return listed.media_type in MANIFEST_TYPES or bool(listed.artifact_type and listed.media_type not in INDEX_TYPES)
 
 
 class _Referrers:
@@ -144,10 +162,15 @@ class _Referrers:
                     await self._share.take(layer.size)
                 return Attachment(descriptor=layer, data=await self._source.blob(layer, limit=limits.BUNDLE_BYTES))
             except _UNANSWERED as error:
-                reason = Reason(code=error.code, message=f"the referrer {referrer.digest}: {error}")
+                reason = _why(error, self._source, what=f"the referrer {referrer.digest}: ")
                 return Attachment(descriptor=referrer, failure=reason)
 
     async def _layer(self, referrer: Descriptor) -> Descriptor | None:
+        if referrer.size > limits.REFERRER_MANIFEST_BYTES:
+            raise LimitExceededError(
+                f"a manifest of {referrer.size} bytes: at most {limits.REFERRER_MANIFEST_BYTES} of a referrer"
+            )
+        await self._share.take(referrer.size)
         manifest = parse_manifest(await self._source.manifest_by_digest(referrer))
         if not isinstance(manifest, Manifest) or len(manifest.layers) != 1:
             return None
@@ -192,4 +215,4 @@ async def _read(source: Source, place: TagPlace, layer: Descriptor) -> bytes | R
     try:
         return await source.blob(layer, limit=limits.PAYLOAD_BYTES)
     except _UNANSWERED as error:
-        return Reason(code=error.code, message=f"{place.tag}: {error}")
+        return _why(error, source, what=f"{place.tag}: ")

@@ -46,7 +46,15 @@ def judge(ready: Ready, evidence: Evidence) -> Judgement | Needs:
     signatures costs more than ``limits.SIGNATURE_CHECKS_PER_IMAGE`` over all turns the image is rejected, whatever was
     found: what is unread might forbid it.
     """
-    return _within_limits(lambda: _judge(ready, evidence), spent=evidence.spent)
+    found = _within_limits(lambda: _judge(ready, evidence), spent=evidence.spent)
+    if isinstance(found, Needs) and any(map(_wants_all, ready.requirements)):
+        return replace(found, whole=True)  # of the whole list: an answer is kept for all its requirements
+    return found
+
+
+def _wants_all(item: ReadyRequirement) -> bool:
+    asked = item.requirement
+    return (isinstance(asked, AttestationsRequired) and asked.wants_all) or any(map(_wants_all, item.parts))
 
 
 def _within_limits(work: Callable[[], Judgement | Needs], *, spent: int) -> Judgement | Needs:

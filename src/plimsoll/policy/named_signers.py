@@ -55,15 +55,19 @@ def judge_attestations(
     What is newest, and what is too many, is known only when every place was asked: without a condition and a maximum
     the first place with enough is enough.
     """
-    whole = bool(asked.conditions) or asked.at_most is not None
     now_s = evidence.now_s
+
+    def enough(seen: Sightings) -> bool:
+        timely = _edges(seen.seen, partial(_timely, asked, now_s))
+        return not asked.wants_all and _met(timely, asked.at_least)
+
     found = look(
         item.signers,
         families=ATTESTED,
         unwanted=partial(_of_another_type, asked),
         ready=ready,
         evidence=evidence,
-        enough=lambda seen: not whole and _met(_edges(seen.seen, partial(_timely, asked, now_s)), asked.at_least),
+        enough=enough,
     )
     if isinstance(found, Needs):
         return found

@@ -244,6 +244,11 @@ class AttestationsRequired:
         """Whether it asks for anything at all: what only forbids is met by an image that nobody signed."""
         return self.at_least > 0
 
+    @property
+    def wants_all(self) -> bool:
+        """Whether every attestation must be known: one more may be too many, or newer than the one that meets."""
+        return bool(self.conditions) or self.at_most is not None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AllOf:

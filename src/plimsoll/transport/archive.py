@@ -9,7 +9,7 @@ import asyncio
 import os
 import tempfile
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Generator, Mapping
+from collections.abc import AsyncIterator, Callable, Generator
 
 from plimsoll import limits
 from plimsoll.errors import ContentError, LimitExceededError, NotFoundError, UnreachableError
@@ -49,9 +49,12 @@ class Archive:
         return self._stamp
 
     @property
-    def links(self) -> Mapping[str, str]:
-        """The links by name, each with the name that it points to."""
-        return self._index.links
+    def loose_links(self) -> tuple[str, ...]:
+        """The links that are no other name of a file in the archive: symbolic ones, and hard ones to nothing."""
+        index = self._index
+        return tuple(
+            [name for name, target in index.links.items() if name not in index.hard or target not in index.files]
+        )
 
     def followed(self, name: str) -> Parts:
         """The file that a name means, through one link at most (as skopeo); raises what ``size`` raises."""
@@ -126,7 +129,8 @@ class Archive:
 
     def _member(self, parts: Parts) -> tuple[Member, str]:
         name = "/".join(parts)
-        member = self._index.files.get(name)
+        file = self._index.links[name] if name in self._index.hard else name
+        member = self._index.files.get(file)
         if member is None:
             raise self._missing(name)
         return member, f"{self._path}:{name}"
@@ -163,7 +167,8 @@ def _chunks(handle: int, member: Member, what: str) -> Callable[[], bytes]:
 class ArchiveCache:
     """The members of one run's archives, and the unpacked bytes of compressed ones, while their files stay the same."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, tmpdir: str | None = None) -> None:
+        self._tmpdir = tmpdir
         self._known: OrderedDict[tuple[object, ...], tuple[int | None, TarIndex]] = OrderedDict()
 
     def archive(self, path: str) -> Archive:
@@ -177,7 +182,7 @@ class ArchiveCache:
             stamp = (path, found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
             known = self._known.get(stamp)
             if known is None:
-                known = self._add(stamp, *_indexed(handle, path))
+                known = self._add(stamp, *_indexed(handle, path, self._tmpdir))
             self._known.move_to_end(stamp)
         except BaseException:
             os.close(handle)
@@ -217,11 +222,13 @@ def open_archive(reference: ArchiveReference, archives: ArchiveCache, layouts: L
 
 
 def _refuse_links(archive: Archive) -> None:
-    for name in archive.links:
-        raise ContentError(f"{archive.path}: {name[:160]!r} is a link: an OCI layout has none")
+    for name in archive.loose_links:
+        raise ContentError(
+            f"{archive.path}: {name[:160]!r} is a symbolic link, or a hard one to no file in it: an OCI layout has none"
+        )
 
 
-def _indexed(handle: int, path: str) -> tuple[int | None, TarIndex]:
+def _indexed(handle: int, path: str, tmpdir: str | None) -> tuple[int | None, TarIndex]:
     """The handle of the unpacked bytes (None where the file itself is the tar), and where its members are."""
     try:
         head = os.pread(handle, MAGIC_BYTES, 0)
@@ -230,7 +237,7 @@ def _indexed(handle: int, path: str) -> tuple[int | None, TarIndex]:
     packing = packing_of(head, path)
     if packing is None:
         return None, index_tar(handle, path)
-    spool = _unpacked(handle, path, packing)
+    spool = _unpacked(handle, path, packing, tmpdir)
     try:
         return spool, index_tar(spool, path)
     except BaseException:
@@ -238,11 +245,15 @@ def _indexed(handle: int, path: str) -> tuple[int | None, TarIndex]:
         raise
 
 
-def _unpacked(handle: int, path: str, packing: Packing) -> int:
-    """Unpack into an unnamed temporary file and return a handle of it."""
+def _unpacked(handle: int, path: str, packing: Packing, tmpdir: str | None) -> int:
+    """Unpack into an unnamed temporary file in ``tmpdir`` (None: the system's place) and return a handle of it."""
     size = 0
     whole = Member(offset=0, size=os.fstat(handle).st_size)
-    with tempfile.TemporaryFile() as spool:
+    try:
+        made = tempfile.TemporaryFile(dir=tmpdir)  # noqa: SIM115  # closed below
+    except OSError as error:
+        raise UnreachableError(f"{path} cannot be unpacked to a temporary file: {error.strerror}") from error
+    with made as spool:
         for piece in unpacked(_chunks(handle, whole, path), packing, path):
             size += len(piece)
             if size > limits.ARCHIVE_SPOOL_BYTES:

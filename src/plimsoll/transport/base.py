@@ -6,14 +6,14 @@ not be had) or ContentError (they are not what they are said to be) and nothing 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Hashable, Mapping
 from typing import Protocol
 
-from plimsoll.errors import DigestMismatchError, LimitExceededError
+from plimsoll.errors import DigestMismatchError, LimitExceededError, MalformedManifestError
 from plimsoll.model.descriptor import Descriptor
 from plimsoll.model.digest import Digest
 from plimsoll.model.location import Location
-from plimsoll.model.manifest import RawManifest
+from plimsoll.model.manifest import Index, RawManifest, parse_manifest
 from plimsoll.model.reference import DockerReference
 
 
@@ -91,8 +91,11 @@ class Source(Protocol):
         """
         ...
 
-    async def referrers(self, digest: Digest) -> tuple[Descriptor, ...]:
-        """What is listed as having ``digest`` for its subject, unproven; empty where nothing is."""
+    async def referrers(self, digest: Digest, *, whole: bool) -> tuple[Descriptor, ...]:
+        """What is listed as having ``digest`` for its subject, or may have it, unproven; empty where nothing is.
+
+        With ``whole`` none may be missed: what is no clear answer of every place that lists some is raised.
+        """
         ...
 
     async def stored_signatures(self, base: str, digest: Digest) -> tuple[bytes, ...]:
@@ -152,3 +155,23 @@ def checked_blob(data: bytes, descriptor: Descriptor, *, where: str) -> bytes:
             f"{where} hashes to {Digest.of(data, algorithm=descriptor.digest.algorithm)}, not to {descriptor.digest}"
         )
     return data
+
+
+def what_is_claimed(listed: Descriptor) -> Hashable:
+    """What makes two listed descriptors one: of the same thing, and with the same word of what it is.
+
+    A second entry that calls a signature something else must not hide it.
+    """
+    return listed.digest, listed.size, listed.media_type, listed.artifact_type
+
+
+def listed_by_tag(raw: RawManifest, *, where: str) -> tuple[Descriptor, ...]:
+    """What the index under a fallback tag lists (distribution-spec "Referrers Tag Schema").
+
+    Raises MalformedManifestError for anything else under that name, and what ``parse_manifest`` raises: nobody knows
+    what it hides.
+    """
+    found = parse_manifest(raw)
+    if not isinstance(found, Index):
+        raise MalformedManifestError(f"{where} should list what refers to the image, and is a {found.media_type}")
+    return found.manifests

@@ -74,7 +74,7 @@ class DirectorySource(LocalImage):
         """A blob's bytes as they come, NOT checked."""
         return self._streamed(self._folder.stream((_file(descriptor.digest),)), descriptor)
 
-    async def referrers(self, digest: Digest) -> tuple[Descriptor, ...]:  # noqa: ARG002  # the port's
+    async def referrers(self, digest: Digest, *, whole: bool) -> tuple[Descriptor, ...]:  # noqa: ARG002  # the port's
         """A folder lists nothing that refers to its image."""
         return ()
 

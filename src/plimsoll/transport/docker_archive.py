@@ -299,7 +299,7 @@ class DockerArchiveSource(LocalImage):
             raise NotFoundError(f"{self._archive.path} has no {digest}")
         return blob, f"{digest} ({'/'.join(blob.parts)} of {self._archive.path})"
 
-    async def referrers(self, digest: Digest) -> tuple[Descriptor, ...]:  # noqa: ARG002  # the port's
+    async def referrers(self, digest: Digest, *, whole: bool) -> tuple[Descriptor, ...]:  # noqa: ARG002  # the port's
         """An archive lists nothing that refers to its images."""
         return ()
 

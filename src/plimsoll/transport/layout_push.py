@@ -90,7 +90,8 @@ class LayoutDestination:
         finally:
             opened.close()
         parse_layout_index(data, where=f"{self._path}/index.json")
-        return cast("dict[str, object]", read_json(data, max_depth=limits.JSON_DEPTH))
+        document = read_json(data, max_depth=limits.JSON_DEPTH, max_values=limits.INDEX_JSON_VALUES)
+        return cast("dict[str, object]", document)
 
 
 def _with_entry(index: dict[str, object], entry: dict[str, object], *, tag: str | None) -> bytes:

@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 import re
 import stat
+from contextlib import suppress
 from typing import Final
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from plimsoll import limits
-from plimsoll.errors import ConfigError, ContentError, LimitExceededError, NotFoundError
+from plimsoll.errors import ConfigError, ContentError, LimitExceededError, UnreachableError
 from plimsoll.model.digest import Digest
 from plimsoll.transport.base import Meter
 from plimsoll.transport.http import HttpClient
@@ -75,11 +76,13 @@ async def _read_folder(path: str, meter: Meter) -> tuple[bytes, ...]:
     """The signatures in a folder of the user's own: opened once, symbolic links in it are followed."""
     try:
         folder = os.open(path, _FOLDER)
+    except FileNotFoundError:
+        _refuse_dangling(path, shown=path)
+        return ()
+    except NotADirectoryError as error:
+        raise UnreachableError(f"{path} is no folder, or lies in what is none") from error
     except OSError as error:
-        fault = wrapped(error, path)
-        if isinstance(fault, NotFoundError):
-            return ()
-        raise fault from error
+        raise wrapped(error, path) from error
 
     async def read(at: int) -> bytes:
         return _read_file(folder, f"signature-{at}", path, meter)
@@ -94,6 +97,8 @@ def _read_file(folder: int, name: str, path: str, meter: Meter) -> bytes:
     try:
         handle = os.open(name, _FILE, dir_fd=folder)
     except OSError as error:
+        if isinstance(error, FileNotFoundError):
+            _refuse_dangling(name, shown=f"{path}/{name}", folder=folder)
         raise wrapped(error, f"{path}/{name}") from error
     try:
         found = os.fstat(handle)
@@ -108,6 +113,13 @@ def _read_file(folder: int, name: str, path: str, meter: Meter) -> bytes:
         raise LimitExceededError(f"{path}/{name} has more than {limits.PAYLOAD_BYTES} bytes")
     meter.bytes += len(data)
     return data
+
+
+def _refuse_dangling(name: str, *, shown: str, folder: int | None = None) -> None:
+    """Raise UnreachableError for a link that leads nowhere: what it meant is lost, not absent."""
+    with suppress(OSError):
+        os.stat(name, dir_fd=folder, follow_symlinks=False)
+        raise UnreachableError(f"{shown} is a symbolic link that leads nowhere")
 
 
 async def _read_url(client: HttpClient, meter: Meter, url: SplitResult, path: str) -> bytes:

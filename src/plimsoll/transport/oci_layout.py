@@ -6,13 +6,13 @@ import os
 from collections.abc import AsyncIterator
 
 from plimsoll import limits
-from plimsoll.errors import ContentError, InvalidReferenceError, NotFoundError, UnsupportedError
+from plimsoll.errors import InvalidReferenceError, NotFoundError, UnreachableError, UnsupportedError
 from plimsoll.model.descriptor import Descriptor
 from plimsoll.model.digest import Digest
 from plimsoll.model.location import locate_path
-from plimsoll.model.manifest import Index, RawManifest, parse_manifest
+from plimsoll.model.manifest import RawManifest, parse_manifest
 from plimsoll.model.reference import ArchiveReference, LayoutReference
-from plimsoll.transport.base import checked_blob, checked_manifest, refuse_larger
+from plimsoll.transport.base import checked_blob, checked_manifest, listed_by_tag, refuse_larger, what_is_claimed
 from plimsoll.transport.layout_index import LayoutCache, LayoutIndex
 from plimsoll.transport.local import LocalImage
 from plimsoll.transport.stores import Folder, Parts, Store, resolve
@@ -65,15 +65,21 @@ class LayoutSource(LocalImage):
             return self._manifest(self._index.at(reference.index))
         if reference.name is not None:
             return self._manifest(self._index.named(reference.name))
-        return self._manifest(self._index.only(has_subject=self._has_subject))
-
-    def _has_subject(self, descriptor: Descriptor) -> bool:
-        # Whatever cannot be read is no proven attachment, so it counts as an image.
-        return self._subject(descriptor) is not None
+        return self._manifest(await self._index.only(subject_of=self._subject))
 
     async def manifest_by_tag(self, tag: str) -> RawManifest:
-        """The manifest that the layout names ``tag``; raises NotFoundError where it names none so."""
-        return self._manifest(self._index.named(tag))
+        """The manifest that the layout names ``tag``; raises NotFoundError where it names none so.
+
+        One that it names and does not have is not absent: UnreachableError.
+        """
+        return self._named(tag)
+
+    def _named(self, name: str) -> RawManifest:
+        descriptor = self._index.named(name)
+        try:
+            return self._manifest(descriptor)
+        except NotFoundError as error:
+            raise UnreachableError(f"{error}, though index.json names it {name!r}") from error
 
     async def manifest_by_digest(self, descriptor: Descriptor) -> RawManifest:
         """A manifest of the layout: digest and size are checked."""
@@ -104,27 +110,31 @@ class LayoutSource(LocalImage):
     def _where(self, digest: Digest) -> str:
         return f"{digest} of {self._store.path}"
 
-    async def referrers(self, digest: Digest) -> tuple[Descriptor, ...]:
-        """The fallback tag's entries, and each entry without a name whose manifest has ``digest`` for its subject."""
-        found = (*self._by_fallback_tag(digest), *self._by_subject(digest))
-        return tuple({each.digest: each for each in found}.values())
+    async def referrers(self, digest: Digest, *, whole: bool) -> tuple[Descriptor, ...]:  # noqa: ARG002  # is always
+        """The fallback tag's entries, and each entry without a name whose manifest has ``digest`` for its subject.
+
+        One that cannot be read may have it: it is listed for every image.
+        """
+        found = (*self._by_fallback_tag(digest), *await self._by_subject(digest))
+        return tuple({what_is_claimed(each): each for each in found}.values())
 
     def _by_fallback_tag(self, digest: Digest) -> tuple[Descriptor, ...]:
         try:
-            found = parse_manifest(self._manifest(self._index.named(digest.tag)))
-        except (NotFoundError, UnsupportedError):
+            raw = self._named(digest.tag)
+        except NotFoundError:
             return ()
-        return found.manifests if isinstance(found, Index) else ()
+        return listed_by_tag(raw, where=f"{digest.tag} of {self._store.path}")
 
-    def _by_subject(self, digest: Digest) -> tuple[Descriptor, ...]:
+    async def _by_subject(self, digest: Digest) -> tuple[Descriptor, ...]:
         # ORAS writes what refers to an image as entries without a name.
-        return self._index.referrers(digest, subject_of=self._subject)
+        return await self._index.referrers(digest, subject_of=self._subject)
 
     def _subject(self, descriptor: Descriptor) -> Digest | None:
+        """What a manifest refers to, None for nothing; raises what reading it raises."""
         try:
             subject = parse_manifest(self._manifest(descriptor)).subject
-        except (ContentError, NotFoundError, UnsupportedError):
-            return None
+        except UnsupportedError:
+            return None  # Docker schema 1 has no subject
         return None if subject is None else subject.digest
 
     async def stored_signatures(self, base: str, digest: Digest) -> tuple[bytes, ...]:  # noqa: ARG002  # the port's

@@ -47,6 +47,7 @@ class Transports:
         credentials_for: CredentialsFor,
         tls_for: TLSFor,
         routes: Routes | None = None,
+        tmpdir: str | None = None,
     ) -> None:
         self._settings = settings
         self._credentials_for = credentials_for
@@ -54,7 +55,7 @@ class Transports:
         self._routes = routes
         self._registries: Registries | None = None
         self._layouts = LayoutCache()
-        self._archives = ArchiveCache()
+        self._archives = ArchiveCache(tmpdir=tmpdir)
         self._saved = SavedCache()
         self._unpacking = asyncio.Lock()
 

@@ -10,29 +10,29 @@ from functools import partial
 from typing import Final
 
 from plimsoll import limits
-from plimsoll.errors import DigestMismatchError, LimitExceededError, RegistryError, TransportError
+from plimsoll.errors import DigestMismatchError, LimitExceededError, NotFoundError, RegistryError, TransportError
 from plimsoll.model.descriptor import Descriptor
 from plimsoll.model.digest import Digest
 from plimsoll.model.location import locate_docker
 from plimsoll.model.manifest import RawManifest
 from plimsoll.model.reference import DockerReference, is_tag
 from plimsoll.model.settings import CredentialsFor, Endpoint, EndpointsFor, HttpSettings, Routes, TLSFor
-from plimsoll.transport.auth import Authorizer, Key, Repository
-from plimsoll.transport.base import OneImage, checked_blob, checked_manifest, refuse_larger
+from plimsoll.transport.auth import Authorizer, Repository
+from plimsoll.transport.base import OneImage, checked_blob, checked_manifest, listed_by_tag, refuse_larger
 from plimsoll.transport.connections import BodyStream
 from plimsoll.transport.hosts import Host
 from plimsoll.transport.http import HttpClient
 from plimsoll.transport.lookaside import read_lookaside
 from plimsoll.transport.mirrors import first_served
+from plimsoll.transport.pages import Pages
+from plimsoll.transport.referrers_api import ApiMemory, ReferrersApi, Unlisted
 from plimsoll.transport.resuming import resumed
 from plimsoll.wire import (
     Reply,
     Request,
     blob_request,
+    contradiction,
     digest_request,
-    next_page,
-    page_request,
-    parse_referrers,
     parse_signature_list,
     parse_tags_page,
     referrers_request,
@@ -46,12 +46,10 @@ _CONTACT: Final = {"docker.io": "registry-1.docker.io"}
 """Docker Hub's name is not its registry's host."""
 _SIMPLE_SIGNING: Final = b"\0simple-signing\n"
 """What containers/image writes before a stored OpenPGP signature (``signatures.framing``)."""
-_NO_REFERRERS_API: Final = frozenset({400, 404, 405, 406, 501})
-"""What registries answer that do not know the endpoint."""
 
 
 class Registries:
-    """What all sources of a run share: the way there, the proofs, and which repositories have no referrers API."""
+    """What all sources of a run share: the way there, the proofs, and which repositories have a referrers API."""
 
     def __init__(
         self,
@@ -63,7 +61,7 @@ class Registries:
     ) -> None:
         self.client = client
         self.authorizer = authorizer
-        self.without_referrers: set[Key] = set()
+        self.referrers_apis = ApiMemory()
         self._endpoints_for = endpoints_for
         self._repository_for = repository_for
 
@@ -188,8 +186,24 @@ class RegistrySource(OneImage):
         return await self._manifest(tag_request(physical.path, physical.tag or "latest"), once=once)
 
     async def manifest_by_tag(self, tag: str) -> RawManifest:
-        """Another manifest of the repository; raises NotFoundError where there is none."""
-        return await self._manifest(tag_request(self._repository.path, tag))
+        """Another manifest of the repository; raises NotFoundError where there is none.
+
+        A 404 whose body says something else than that is a failure: RegistryError.
+        """
+        request = tag_request(self._repository.path, tag)
+        reply = await self._beside(request)
+        if reply.status != 200:
+            raise self._refused(reply, request)
+        return RawManifest(data=reply.body, content_type=reply.content_type)
+
+    async def _beside(self, request: Request) -> Reply:
+        """The answer about a tag beside the image, where a 404 is an absence."""
+        reply = await self._authorizer.get(self._repository, request, limit=limits.MANIFEST_BYTES, meter=self.meter)
+        if reply.status == 404 and (code := contradiction(reply.body)):
+            raise RegistryError(
+                f"{self._refused(reply, request)}: {code} says nothing of what is there", status=reply.status
+            )
+        return reply
 
     async def manifest_by_digest(self, descriptor: Descriptor) -> RawManifest:
         """A child of an index, or a subject: digest and size are checked."""
@@ -226,84 +240,80 @@ class RegistrySource(OneImage):
         raise self._refused(reply, request)
 
     async def tags(self) -> AsyncIterator[str]:
-        """All tags of the repository as the registry lists them, unchecked; raises LimitExceededError past the caps."""
-        request = tags_request(self._repository.path)
-        seen = {request.target}
+        """All tags of the repository as the registry lists them, unchecked, each once.
+
+        Raises RegistryError for pages that lead nowhere, LimitExceededError past the caps.
+        """
+        first = tags_request(self._repository.path)
+        request: Request | None = first
+        pages = Pages(first, where=self._physical.repository, most=limits.TAG_PAGES, idle=limits.IDLE_TAG_PAGES)
+        given: set[str] = set()  # what is pushed meanwhile may move a tag to another page
         count = 0
-        while True:
-            reply = await self._get(request, limit=limits.TAG_PAGE_BYTES)
+        while request is not None:
+            reply = await self._tags_page(request, is_first=pages.is_first)
+            before = len(given)
             for tag in parse_tags_page(reply.body):
                 count += 1
                 if count > limits.TAGS:
                     raise LimitExceededError(f"{self._physical.repository} lists more than {limits.TAGS} tags")
-                yield tag
-            following = self._next(reply, request, seen)
-            if following is None:
-                return
-            request = following
+                if tag not in given:
+                    given.add(tag)
+                    yield tag
+            request = pages.following(reply, brought=len(given) - before)
 
-    async def referrers(self, digest: Digest) -> tuple[Descriptor, ...]:
+    async def _tags_page(self, request: Request, *, is_first: bool) -> Reply:
+        try:
+            return await self._get(request, limit=limits.TAG_PAGE_BYTES)
+        except NotFoundError as error:
+            if is_first:
+                raise
+            raise RegistryError(f"{error}, though the page of tags before it names it", status=404) from error
+
+    async def referrers(self, digest: Digest, *, whole: bool) -> tuple[Descriptor, ...]:
         """Everything whose subject is ``digest``: by the API, else by the fallback tag; empty where neither lists any.
 
+        Where the repository is known to lack the API (``ApiMemory``) the tag is asked first, and the API only where it
+        lists nothing: whatever was learnt from other images, none is hidden. ``whole`` asks the API in any case.
         distribution-spec 1.1 "Listing Referrers" and "Unavailable Referrers API".
         """
-        if self._repository.key not in self._registries.without_referrers:
-            found = await self._referrers_by_api(digest)
-            if found is not None:
-                return found
-            if digest.algorithm == "sha256":  # of another digest it may say so only because it knows SHA-256 alone
-                self._registries.without_referrers.add(self._repository.key)
-        return await self._referrers_by_tag(digest)
+        key, known = self._repository.key, self._registries.referrers_apis
+        by_tag: tuple[Descriptor, ...] | None = None
+        if not whole and known.is_missing(key):
+            by_tag = await self._referrers_by_tag(digest)
+            if by_tag:
+                return by_tag
+        by_api = await self._referrers_by_api(digest, whole=whole)
+        if not isinstance(by_api, Unlisted):
+            return by_api
+        if by_tag is None:
+            by_tag = await self._referrers_by_tag(digest)
+        if by_tag and by_api is Unlisted.NOT_FOUND:
+            known.missed(key)
+        return by_tag
 
-    async def _referrers_by_api(self, digest: Digest) -> tuple[Descriptor, ...] | None:
-        request = referrers_request(self._repository.path, digest)
-        seen = {request.target}
-        found: list[Descriptor] = []
-        while True:
-            reply = await self._authorizer.get(
-                self._repository, request, limit=limits.REFERRERS_BYTES, meter=self.meter
-            )
-            # Past the first page the API has shown that it is there: what fails then is a failure.
-            if reply.status in _NO_REFERRERS_API and len(seen) == 1:
-                return None
-            if reply.status != 200:
-                raise self._refused(reply, request)
-            page = parse_referrers(reply.body, reply.content_type)
-            if page is None and len(seen) == 1:
-                return None
-            if page is None:
-                raise RegistryError(f"{self._physical.repository}: a page of referrers is no OCI index", status=200)
-            found.extend(page)
-            if len(found) > limits.REFERRERS:
-                raise LimitExceededError(
-                    f"{self._physical.repository}@{digest} has more than {limits.REFERRERS} referrers"
-                )
-            following = self._next(reply, request, seen)
-            if following is None:
-                return tuple(found)
-            request = following
+    async def _referrers_by_api(self, digest: Digest, *, whole: bool) -> tuple[Descriptor, ...] | Unlisted:
+        api = ReferrersApi(
+            where=self._physical.repository,
+            ask=partial(self._authorizer.get, self._repository, limit=limits.REFERRERS_BYTES, meter=self.meter),
+            asked=self._asked,
+            seen=partial(self._registries.referrers_apis.listed, self._repository.key),
+            monotonic=self._registries.client.monotonic,
+        )
+        return await api.listed(digest, referrers_request(self._repository.path, digest), whole=whole)
 
     async def _referrers_by_tag(self, digest: Digest) -> tuple[Descriptor, ...]:
         if not is_tag(digest.tag):
             return ()  # `sha512-HEX` is longer than a tag may be: no registry can have it
         request = tag_request(self._repository.path, digest.tag)
-        reply = await self._authorizer.get(self._repository, request, limit=limits.REFERRERS_BYTES, meter=self.meter)
+        reply = await self._beside(request)
         if reply.status == 404:
             return ()
         if reply.status != 200:
             raise self._refused(reply, request)
-        return parse_referrers(reply.body, reply.content_type) or ()
-
-    def _next(self, reply: Reply, request: Request, seen: set[str]) -> Request | None:
-        target = next_page(reply.headers.getall("Link", ()), target=request.target)
-        if target is None:
-            return None
-        if target in seen or len(seen) >= limits.TAG_PAGES:
-            raise LimitExceededError(
-                f"{self._physical.repository}: the registry's pages go round in circles or never end"
-            )
-        seen.add(target)
-        return page_request(target, like=request)
+        return listed_by_tag(
+            RawManifest(data=reply.body, content_type=reply.content_type),
+            where=f"{self._physical.repository}:{digest.tag}",
+        )
 
     async def _manifest(self, request: Request, *, once: bool = False) -> RawManifest:
         reply = await self._get(request, limit=limits.MANIFEST_BYTES, once=once)
@@ -316,7 +326,10 @@ class RegistrySource(OneImage):
         return reply
 
     def _refused(self, reply: Reply, request: Request) -> TransportError:
-        return refusal(reply.status, reply.body, asked=f"{self._repository.host.name}{request.path}")
+        return refusal(reply.status, reply.body, asked=self._asked(request))
+
+    def _asked(self, request: Request) -> str:
+        return f"{self._repository.host.name}{request.path}"
 
     async def stored_signatures(self, base: str, digest: Digest) -> tuple[bytes, ...]:
         """The signatures that the registry says it keeps; else, as in containers/image, those below ``base``."""

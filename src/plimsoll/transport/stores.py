@@ -71,8 +71,7 @@ def wrapped(error: OSError, what: str) -> TransportError | ContentError:
         case errno.ENOENT:
             return NotFoundError(f"{what} does not exist")
         case errno.ENOTDIR:
-            # Linux says so of a symbolic link too where a folder is wanted.
-            return NotFoundError(f"{what} does not lie in a folder; symbolic links are not followed")
+            return NotFoundError(f"{what} is no folder, or lies in what is none")
         case errno.ELOOP | errno.EMLINK:
             return ContentError(f"{what} is a symbolic link: none is followed")
         case _:
@@ -96,9 +95,19 @@ def open_resolved(path: str, flags: int) -> int:
 
 def _step(at: int, name: str, flags: int) -> int:
     try:
-        return os.open(name, flags, dir_fd=at)
+        return _opened(name, flags, at=at)
     finally:
         os.close(at)
+
+
+def _opened(name: str, flags: int, *, at: int) -> int:
+    try:
+        return os.open(name, flags, dir_fd=at)
+    except NotADirectoryError:
+        # Linux says so of a symbolic link too where a folder is wanted; elsewhere it is ELOOP.
+        if stat.S_ISLNK(os.stat(name, dir_fd=at, follow_symlinks=False).st_mode):
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP)) from None
+        raise
 
 
 def open_regular(path: str) -> tuple[int, os.stat_result]:
@@ -157,7 +166,7 @@ class Folder:
 
     def _open(self, parts: Parts) -> tuple[int, os.stat_result]:
         try:
-            handle = os.open(parts[-1], _FILE, dir_fd=self._folder(parts[:-1]))
+            handle = _opened(parts[-1], _FILE, at=self._folder(parts[:-1]))
         except OSError as error:
             raise wrapped(error, self._name(parts)) from error
         found = os.fstat(handle)
@@ -172,7 +181,7 @@ class Folder:
         handle = self._below.get(parts)
         if handle is None:
             above = self._folder(parts[:-1])
-            handle = self._below[parts] = os.open(parts[-1], _PASSAGE, dir_fd=above)
+            handle = self._below[parts] = _opened(parts[-1], _PASSAGE, at=above)
         return handle
 
     def _name(self, parts: Parts) -> str:

@@ -4,6 +4,7 @@ from plimsoll.wire.challenge import Challenge, choose_challenge, parse_challenge
 from plimsoll.wire.replies import (
     Headers,
     Reply,
+    contradiction,
     next_page,
     parse_referrers,
     parse_retry_after,
@@ -61,6 +62,7 @@ __all__ = [
     "blob_request",
     "certificate_request",
     "choose_challenge",
+    "contradiction",
     "digest_request",
     "entry_of_conflict",
     "entry_request",

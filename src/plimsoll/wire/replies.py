@@ -23,18 +23,32 @@ from plimsoll.errors import (
     UnsupportedError,
 )
 from plimsoll.model.descriptor import OCI_INDEX, Descriptor
-from plimsoll.model.manifest import Index, RawManifest, parse_manifest
+from plimsoll.model.manifest import NO_CLAIM, Index, RawManifest, parse_manifest
 from plimsoll.native import ReadError, read_json
 
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-# RFC 9110 section 5.6.7 IMF-fixdate; strptime would read month names in the process's locale.
-_HTTP_DATE = re.compile(
-    r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), (\d\d) ([A-Z][a-z][a-z]) (\d{4}) (\d\d):(\d\d):(\d\d) GMT", re.ASCII
+# RFC 9110 section 5.6.7: IMF-fixdate, and the obsolete forms of RFC 850 and asctime, which recipients must read too;
+# strptime would read month names in the process's locale.
+_TIME: Final = r"(?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)"
+_MONTH: Final = r"(?P<month>[A-Z][a-z][a-z])"
+_HTTP_DATES: Final = tuple(
+    [
+        re.compile(pattern, re.ASCII)
+        for pattern in (
+            rf"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), (?P<day>\d\d) {_MONTH} (?P<year>\d{{4}}) {_TIME} GMT",
+            rf"(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day, (?P<day>\d\d)-{_MONTH}-(?P<year>\d\d) {_TIME} GMT",
+            rf"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) {_MONTH} (?P<day>[ \d]\d) {_TIME} (?P<year>\d{{4}})",
+        )
+    ]
 )
-_SECONDS = re.compile(r"[0-9]{1,9}", re.ASCII)
-_LINK = re.compile(r"<([^<>]*)>((?:[ \t]*;[ \t]*[^\s=;,]+(?:=(?:\"[^\"]*\"|[^\s;,\"]*))?)*)", re.ASCII)
-_REL_NEXT = re.compile(r";[ \t]*rel=(?:\"next\"|next)(?=[ \t;]|\Z)", re.ASCII | re.IGNORECASE)
+_SECONDS = re.compile(r"[0-9]+", re.ASCII)
+_SECONDS_MOST: Final = 1e9
+"""Thirty years: a wait beyond it says no more than that, and a longer number might be no number of a clock."""
+_LINK = re.compile(r"<([^<>]*)>((?:[ \t]*;[ \t]*[^\s=;,]+(?:[ \t]*=[ \t]*(?:\"[^\"]*\"|[^\s;,\"]*))?)*)", re.ASCII)
+_BETWEEN_LINKS = re.compile(r"[ \t]*(?:,[ \t]*|\Z)", re.ASCII)
+_REL = re.compile(r";[ \t]*rel[ \t]*=[ \t]*(?:\"([^\"]*)\"|([^\s;,\"]*))", re.ASCII | re.IGNORECASE)
 _TARGET = re.compile(r"/[\x21-\x7e]*", re.ASCII)
+_NO_ABSENCE: Final = frozenset({"DENIED", "NAME_UNKNOWN", "TOOMANYREQUESTS", "UNAUTHORIZED", "UNAVAILABLE"})
 _SHOWN_CHARS: Final = 160
 _SHOWN_ERRORS: Final = 3
 
@@ -96,24 +110,28 @@ def refusal(status: int, body: bytes, *, asked: str, retry_after_s: float | None
 
 def _error_texts(body: bytes) -> str:
     """What an error body says (distribution-spec "Error Codes"), bounded and escaped; empty where unreadable."""
+    texts = [" ".join([shown(part) for part in parts if part]) for parts in _errors(body)]
+    return "; ".join([text for text in texts if text])
+
+
+def _errors(body: bytes) -> list[tuple[str, str]]:
+    """Code and message of the first errors in a body; one that is no text is empty."""
     if not body or len(body) > limits.ERROR_BYTES:
-        return ""
+        return []
     try:
         document = read_json(body, max_depth=limits.JSON_DEPTH)
     except ReadError:
         # An HTML page or half a body: the status alone says enough.
-        return ""
+        return []
     errors = document.get("errors") if isinstance(document, dict) else None
     if not isinstance(errors, list):
-        return ""
-    return "; ".join(text for text in map(_error_text, errors[:_SHOWN_ERRORS]) if text)
+        return []
+    return [(_text(error, "code"), _text(error, "message")) for error in errors[:_SHOWN_ERRORS]]
 
 
-def _error_text(error: object) -> str:
-    if not isinstance(error, dict):
-        return ""
-    parts = [error.get("code"), error.get("message")]
-    return " ".join(shown(part) for part in parts if isinstance(part, str) and part)
+def _text(error: object, name: str) -> str:
+    found = error.get(name) if isinstance(error, dict) else None
+    return found if isinstance(found, str) else ""
 
 
 def shown(text: str) -> str:
@@ -130,30 +148,66 @@ def parse_retry_after(field: str | None, *, now_s: float) -> float | None:
     """
     text = (field or "").strip()
     if _SECONDS.fullmatch(text):
-        return float(text)
-    date = _HTTP_DATE.fullmatch(text)
-    if date is None or date[2] not in _MONTHS:
+        return min(float(text), _SECONDS_MOST)
+    dates = [date for form in _HTTP_DATES if (date := form.fullmatch(text)) is not None]
+    if not dates or dates[0]["month"] not in _MONTHS:
         return None
-    day, year, hour, minute, second = (int(date[at]) for at in (1, 3, 4, 5, 6))
+    date = dates[0]
     try:
         # A leap second (60) is counted as the second before it.
-        moment = datetime(year, _MONTHS.index(date[2]) + 1, day, hour, minute, min(second, 59), tzinfo=UTC)
+        moment = datetime(
+            _year(date["year"], now_s=now_s),
+            _MONTHS.index(date["month"]) + 1,
+            int(date["day"]),
+            int(date["hour"]),
+            int(date["minute"]),
+            min(int(date["second"]), 59),
+            tzinfo=UTC,
+        )
     except ValueError:
         return None
     return max(0.0, moment.timestamp() - now_s)
 
 
+def _year(text: str, *, now_s: float) -> int:
+    """The year that two digits mean: of those that end so the last that is not more than fifty years ahead."""
+    if len(text) == 4:
+        return int(text)
+    now = datetime.fromtimestamp(now_s, UTC).year
+    year = now - now % 100 + 100 + int(text)
+    while year > now + 50:
+        year -= 100
+    return year
+
+
 def next_page(link_fields: Iterable[str], *, target: str) -> str | None:
     """The path and query of the next page by the Link fields (RFC 8288), relative to the ``target`` asked before.
 
-    A scheme or host in the link is not used: a page of this registry is asked of this registry. Raises RegistryError
-    for a next page whose URL cannot be a request's target.
+    A scheme or host in the link is not used: a page of this registry is asked of this registry. A link that says no
+    relation is followed (as containers/image does): half a list must not pass for a whole one. Raises RegistryError
+    for a field that cannot be read, and for a next page whose URL cannot be a request's target.
     """
     for text in link_fields:
-        for link in _LINK.finditer(text):
-            if _REL_NEXT.search(link[2]):
-                return _page_target(link[1], target)
+        for url, parameters in _links(text):
+            relation = _REL.search(parameters)
+            if relation is None or "next" in (relation[1] or relation[2] or "").lower().split():
+                return _page_target(url, target)
     return None
+
+
+def _links(field: str) -> list[tuple[str, str]]:
+    """The URLs of one Link field, each with its parameters."""
+    found: list[tuple[str, str]] = []
+    text = field.strip(" \t,")
+    at = 0
+    while at < len(text):
+        link = _LINK.match(text, at)
+        between = None if link is None else _BETWEEN_LINKS.match(text, link.end())
+        if link is None or between is None:
+            raise RegistryError(f"the registry's Link to another page cannot be read: {field[:_SHOWN_CHARS]!r}")
+        found.append((link[1], link[2]))
+        at = between.end()
+    return found
 
 
 def _page_target(link: str, target: str) -> str:
@@ -176,7 +230,7 @@ def parse_tags_page(data: bytes) -> tuple[str, ...]:
     if len(data) > limits.TAG_PAGE_BYTES:
         raise LimitExceededError(f"a page of tags of {len(data)} bytes: at most {limits.TAG_PAGE_BYTES}")
     try:
-        document = read_json(data, max_depth=limits.JSON_DEPTH)
+        document = read_json(data, max_depth=limits.JSON_DEPTH, max_values=limits.TAG_PAGE_VALUES)
     except ReadError as error:
         raise RegistryError(f"the registry's list of tags is refused: {error}", status=200) from error
     match document:
@@ -192,15 +246,35 @@ def parse_tags_page(data: bytes) -> tuple[str, ...]:
 
 
 def parse_referrers(data: bytes, content_type: str | None) -> tuple[Descriptor, ...] | None:
-    """Read one page of referrers, or a fallback tag's index: its descriptors, None for what says it is no OCI index.
+    """Read one page of referrers: its descriptors, None for what says that it is no OCI index.
 
-    distribution-spec "Listing Referrers": a reply of another type means that the API is not there. Raises
-    MalformedManifestError or LimitExceededError for an index that cannot be read: that is not the same as none.
+    distribution-spec "Listing Referrers": a reply of another type means that the API is not there; a type that says
+    nothing, as caches and proxies write it, is decided by the document. Raises MalformedManifestError or
+    LimitExceededError for an index that cannot be read: that is not the same as none.
     """
-    if content_type is not None and content_type != OCI_INDEX:
+    raw = RawManifest(data=data, content_type=content_type)
+    if content_type != OCI_INDEX and not ((content_type or "") in NO_CLAIM and _may_be_an_index(data)):
         return None
     try:
-        found = parse_manifest(RawManifest(data=data, content_type=content_type))
+        found = parse_manifest(raw)
     except UnsupportedError:
         return None
     return found.manifests if isinstance(found, Index) and found.media_type == OCI_INDEX else None
+
+
+def _may_be_an_index(data: bytes) -> bool:
+    """Whether a document of no type lists manifests, or is the beginning of one that does: JSON that is broken."""
+    try:
+        document = read_json(data, max_depth=limits.JSON_DEPTH, max_values=limits.MANIFEST_VALUES)
+    except ReadError:
+        return data.lstrip()[:1] == b"{"
+    return isinstance(document, dict) and "manifests" in document
+
+
+def contradiction(body: bytes) -> str:
+    """What the body of a 404 says that is no absence: a code of the distribution-spec's, "" where it says none such.
+
+    The registry that has the image knows its repository; a login without the right, or too many requests, says nothing
+    of what is there. containers/image takes only an unknown manifest for an absence likewise.
+    """
+    return next((code for code, _ in _errors(body) if code in _NO_ABSENCE), "")

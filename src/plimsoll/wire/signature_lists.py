@@ -35,18 +35,20 @@ def signature_list_request(path: str, digest: Digest) -> Request:
 def parse_signature_list(data: bytes) -> tuple[bytes, ...]:
     """Read ``{"signatures": [{"schemaVersion": 2, "name": ..., "type": "atomic", "content": BASE64}, ...]}``.
 
-    The contents of the atomic ones, which are OpenPGP messages if anything; a list that is null or absent is empty.
-    Raises RegistryError for any other document, LimitExceededError past the caps.
+    The contents of the atomic ones, which are OpenPGP messages if anything; a list that is null is empty. Raises
+    RegistryError for any other document, LimitExceededError past the caps.
     """
     if len(data) > _BODY_BYTES:
         raise LimitExceededError(f"a list of signatures of {len(data)} bytes: at most {_BODY_BYTES}")
     try:
-        document = read_json(data, max_depth=limits.JSON_DEPTH)
+        document = read_json(data, max_depth=limits.JSON_DEPTH, max_values=limits.PAYLOAD_VALUES)
     except ReadError as error:
         raise RegistryError(f"the registry's list of signatures is refused: {error}", status=200) from error
     if not isinstance(document, dict):
         raise RegistryError("the registry's list of signatures is no JSON object", status=200)
-    listed = document.get("signatures")
+    if "signatures" not in document:
+        raise RegistryError("the registry's list of signatures has no signatures: it is another document", status=200)
+    listed = document["signatures"]
     if listed is None:
         return ()
     if not isinstance(listed, list):

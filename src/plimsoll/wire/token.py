@@ -110,7 +110,7 @@ def parse_token(data: bytes) -> Token:
     if len(data) > limits.TOKEN_BYTES:
         raise UnauthorizedError(f"a token reply of {len(data)} bytes: at most {limits.TOKEN_BYTES}")
     try:
-        document = read_json(data, max_depth=limits.JSON_DEPTH)
+        document = read_json(data, max_depth=limits.JSON_DEPTH, max_values=limits.TOKEN_VALUES)
     except ReadError as error:
         raise UnauthorizedError(f"the token server's reply is refused: {error}") from error
     if not isinstance(document, dict):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from plimsoll import limits
 from plimsoll.config.auth_file import AskHelper, AuthFile, AuthFiles, parse_auth_file, read_auth_files
 from plimsoll.config.files import ConfigFile
-from plimsoll.errors import ConfigError
+from plimsoll.errors import ConfigError, UnauthorizedError
 from plimsoll.model.settings import Credentials, IdentityToken, Login
 
 SECRET = "s3cr3t-passw0rd"
@@ -133,8 +133,6 @@ def test_a_text_without_colon_is_passed_over_with_a_warning(caplog: pytest.LogCa
 @pytest.mark.parametrize(
     "document",
     [
-        {"auths": {"r.example": {"auth": SECRET}}},
-        {"auths": {"r.example": {"auth": base64.b64encode(b"me:\xff" + SECRET.encode()).decode()}}},
         {"auths": {"r.example": {"auth": [SECRET]}}},
         {"auths": {"r.example": SECRET}},
         {"auths": [SECRET]},
@@ -147,6 +145,33 @@ def test_a_broken_file_is_refused_without_showing_what_is_in_it(document: object
         parsed(document)
     assert SECRET not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+BROKEN = [SECRET, base64.b64encode(b"me:\xff" + SECRET.encode()).decode()]
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+@pytest.mark.parametrize("key", ["r.example", "r.example/ns", "https://r.example/v1/"])
+def test_a_broken_login_is_an_error_where_it_is_used_and_only_there(broken: str, key: str):
+    file = parsed({"auths": {key: {"auth": broken}, "s.example": auth("me")}})
+
+    assert user(file, "s.example") == "me"
+    assert user(file, "t.example") is None
+    with pytest.raises(UnauthorizedError, match=r"'auth\.json': auths\[.*r\.example.*USER:PASSWORD") as caught:
+        file.find("r.example", "ns/app")
+    assert SECRET not in str(caught.value)
+    assert broken not in repr(file)
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+def test_a_broken_login_is_never_the_next_files_turn(broken: str):
+    files = AuthFiles(
+        files=(parsed({"auths": {"r.example": {"auth": broken}}}), parsed({"auths": {"r.example": auth("me")}}))
+    )
+
+    with pytest.raises(UnauthorizedError):
+        login(files, "r.example", "x")
 
 
 @pytest.mark.parametrize(
@@ -363,7 +388,7 @@ def test_any_json_is_an_auth_file_or_refused(document: object, legacy: bool):
     try:
         file = parsed(document, legacy=legacy)
         found = file.find("r.example", "ns/app")
-    except ConfigError:
+    except (ConfigError, UnauthorizedError):
         return
     assert found is None or isinstance(found, Credentials | IdentityToken | AskHelper)
 

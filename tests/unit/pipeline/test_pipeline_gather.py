@@ -115,7 +115,7 @@ def test_of_two_layers_of_one_digest_with_different_sizes_only_the_lie_fails(lie
     ("fault", "code"),
     [
         (UnreachableError("gone"), "unreachable"),
-        (NotFoundError("gone"), "not-found"),
+        (NotFoundError("gone"), "server-error"),
         (DigestMismatchError("other bytes"), "digest-mismatch"),
     ],
 )

@@ -8,11 +8,12 @@ import pytest
 from fakes.sources import Memory, MemorySource, index_bytes, manifest_bytes
 from plimsoll import limits
 from plimsoll.errors import NotFoundError, RegistryError, UnauthorizedError, UnreachableError
-from plimsoll.model.descriptor import OCI_INDEX, Descriptor
+from plimsoll.model.descriptor import OCI_INDEX, OCI_MANIFEST, Descriptor
 from plimsoll.model.digest import Digest
 from plimsoll.model.evidence import Absent, Failed, Found, Needs, ReferrersPlace
 from plimsoll.model.reference import parse_reference
 from plimsoll.pipeline.gather import gather
+from plimsoll.pipeline.shared_source import SharedSource
 
 BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 DOCKER = parse_reference("registry.example/team/app:v1")
@@ -40,6 +41,19 @@ def answer(memory, image):
 def data_of(found):
     assert isinstance(found, Found)
     return [item.data for item in found.attachments]
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_the_source_is_told_that_none_may_be_missed(whole):
+    memory, image = memory_with_image()
+    needs = Needs(places=(place_of(image),), whole=whole)
+
+    async def run():
+        source = SharedSource(MemorySource(memory, DOCKER))
+        return [await gather(source, each) for each in (needs, needs, replace(needs, whole=not whole))]
+
+    asyncio.run(run())
+    assert memory.wholes == [whole, not whole]
 
 
 def test_nothing_that_refers_is_absent():
@@ -83,6 +97,15 @@ def test_a_listing_that_calls_something_else_a_bundle_finds_none():
     assert answer(memory, image) == Absent()
 
 
+def test_an_unknown_media_type_does_not_hide_what_is_listed_as_a_bundle():
+    memory, image = memory_with_image()
+    listed = memory.refer(image, b"bundle", BUNDLE)
+    memory.referrers[image["digest"]] = (replace(listed, media_type="application/json"),)
+    assert data_of(answer(memory, image)) == [b"bundle"]
+    memory.referrers[image["digest"]] = (replace(listed, media_type="application/json", artifact_type=""),)
+    assert answer(memory, image) == Absent()
+
+
 def test_an_artifact_of_two_layers_is_no_bundle():
     memory, image = memory_with_image()
     layers = [memory.put_blob(data, BUNDLE) for data in (b"one", b"two")]
@@ -108,6 +131,7 @@ def test_an_index_among_the_referrers_is_no_bundle():
         (UnreachableError("gone"), "unreachable"),
         (UnauthorizedError("401"), "unauthorized"),
         (RegistryError("500", status=500), "server-error"),
+        (NotFoundError("page 2"), "server-error"),
     ],
 )
 def test_a_listing_that_fails_is_never_absent(fault, code):
@@ -118,16 +142,18 @@ def test_a_listing_that_fails_is_never_absent(fault, code):
     assert found.reason.code == code
 
 
-@pytest.mark.parametrize("fault", [UnreachableError("gone"), NotFoundError("gone")])
+@pytest.mark.parametrize(
+    ("fault", "code"), [(UnreachableError("gone"), "unreachable"), (NotFoundError("gone"), "server-error")]
+)
 @pytest.mark.parametrize("which", ["manifest", "blob"])
-def test_one_that_cannot_be_had_does_not_hide_the_others(which, fault):
+def test_one_that_cannot_be_had_does_not_hide_the_others(which, fault, code):
     memory, image = memory_with_image()
     lost = memory.refer(image, b"lost", BUNDLE)
     memory.refer(image, b"kept", BUNDLE)
     memory.faults[str(lost.digest if which == "manifest" else Digest.of(b"lost"))] = fault
     found = answer(memory, image)
     assert [(item.data, item.failure and item.failure.code) for item in found.attachments] == [
-        (None, fault.code),
+        (None, code),
         (b"kept", None),
     ]
 
@@ -146,6 +172,17 @@ def test_one_that_is_listed_twice_is_read_once():
     memory.referrers[image["digest"]] = (listed, listed)
     assert data_of(answer(memory, image)) == [b"bundle"]
     assert memory.asked.count(str(listed.digest)) == 1
+
+
+@pytest.mark.parametrize("lie_first", [True, False])
+def test_a_lie_about_the_size_does_not_hide_what_is_listed_with_the_right_one(lie_first):
+    memory, image = memory_with_image()
+    listed = memory.refer(image, b"bundle", BUNDLE)
+    both = (replace(listed, size=listed.size + 1), listed)
+    memory.referrers[image["digest"]] = both if lie_first else both[::-1]
+    found = [(item.data, item.failure and item.failure.code) for item in answer(memory, image).attachments]
+    expected = [(None, "digest-mismatch"), (b"bundle", None)]
+    assert found == (expected if lie_first else expected[::-1])
 
 
 def test_more_than_the_cap_are_not_read():
@@ -181,3 +218,23 @@ def test_a_size_that_is_merely_claimed_crowds_nothing_out(claimed):
     memory.refer(image, b"honest", BUNDLE)
     liar, honest = answer(memory, image).attachments
     assert (liar.failure.code, honest.data) == ("limit-exceeded", b"honest")
+
+
+def refer_padded(memory, image, data, *, size):
+    """A referrer whose manifest has ``size`` bytes."""
+    layer = memory.put_blob(data, BUNDLE)
+    bare = manifest_bytes(layers=[layer], subject=image, artifactType=BUNDLE)
+    raw = bare[:-1] + b" " * (size - len(bare)) + bare[-1:]
+    memory.put_manifest(raw)
+    listed = Descriptor(media_type=OCI_MANIFEST, digest=Digest.of(raw), size=len(raw), artifact_type=BUNDLE)
+    memory.referrers[image["digest"]] = (*memory.referrers.get(image["digest"], ()), listed)
+    return listed
+
+
+def test_a_manifest_past_a_referrers_cap_is_not_fetched_and_hides_no_other():
+    memory, image = memory_with_image()
+    large = refer_padded(memory, image, b"large", size=limits.REFERRER_MANIFEST_BYTES + 1)
+    refer_padded(memory, image, b"at the cap", size=limits.REFERRER_MANIFEST_BYTES)
+    refused, kept = answer(memory, image).attachments
+    assert (refused.data, refused.failure.code, kept.data) == (None, "limit-exceeded", b"at the cap")
+    assert str(large.digest) not in memory.asked

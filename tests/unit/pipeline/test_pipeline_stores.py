@@ -98,7 +98,7 @@ def test_a_folder_whose_manifest_went_away_is_not_one_without_signatures(tmp_pat
     (tmp_path / "manifest.json").unlink()
     reason = failure(ask(source, StorePlace(base="", digest=DIGEST)))
     asyncio.run(source.aclose())
-    assert (reason.code, reason.outcome) == ("not-found", Outcome.UNDETERMINED)
+    assert (reason.code, reason.outcome) == ("unreachable", Outcome.UNDETERMINED)
 
 
 def make_link(path):

@@ -146,7 +146,9 @@ def entry(name, *, kind=tarfile.REGTYPE, size=0, target=""):
         (entry("../x", size=1), "outside"),
         (entry("/etc/passwd", size=1), "outside"),
         (entry("x", kind=tarfile.SYMTYPE, target="/etc/passwd"), "link"),
-        (entry("x", kind=tarfile.LNKTYPE, target="index.json"), "link"),
+        (entry("x", kind=tarfile.LNKTYPE, target="nowhere"), "link"),
+        (entry("x", kind=tarfile.LNKTYPE, target="../index.json"), "outside"),
+        (entry("index.json", kind=tarfile.LNKTYPE, target="oci-layout"), "two members"),
         (entry("x", kind=tarfile.CHRTYPE), "device"),
         (entry("x", kind=tarfile.FIFOTYPE), "device"),
     ],
@@ -155,6 +157,26 @@ def test_what_two_readers_could_unpack_differently_is_refused(tmp_path, more, sa
     layout, *_ = layout_of_two()
     with pytest.raises(ContentError, match=said):
         opened(layout.tar(tmp_path / "a.tar", more=(more,)), name="v1")
+
+
+def hard_linked(tmp_path, *names):
+    """A layout whose files of these names have another name too, which comes first: tar(1) writes them as links."""
+    layout, one, _ = layout_of_two()
+    folder = layout.write(tmp_path / "layout")
+    names = [name or f"blobs/sha256/{one.digest.hex}" for name in names]
+    for at, name in enumerate(names):
+        os.link(folder / name, folder / f"a{at}")
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            tar.add(path, str(path.relative_to(folder)))
+        assert sorted(entry.name for entry in tar.getmembers() if entry.islnk()) == sorted(names)
+    return tmp_path / "a.tar", one
+
+
+@pytest.mark.parametrize("names", [("index.json",), ("oci-layout",), ("",), ("index.json", "oci-layout", "")])
+def test_a_hard_link_is_another_name_of_a_file(tmp_path, names):
+    file, one = hard_linked(tmp_path, *names)
+    assert read(opened(file, name="v1")).digest == one.digest
 
 
 def test_folders_and_other_files_are_no_hindrance(tmp_path):

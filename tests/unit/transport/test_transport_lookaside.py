@@ -90,8 +90,21 @@ def test_a_percent_sign_in_the_url_is_an_escape(tmp_path):
 
 def test_a_store_that_is_not_there_holds_nothing(tmp_path):
     assert read(f"file://{tmp_path}/nowhere") == ()
+
+
+def test_a_file_in_a_stores_place_is_a_failure_and_not_an_absence(tmp_path):
     (tmp_path / "file").write_bytes(b"x")
-    assert read(f"file://{tmp_path}/file") == ()
+    with pytest.raises(UnreachableError, match="no folder"):
+        read(f"file://{tmp_path}/file")
+
+
+@pytest.mark.parametrize("what", [FOLDER, f"{FOLDER}/signature-1"])
+def test_a_link_that_leads_nowhere_is_a_failure_and_not_an_absence(tmp_path, what):
+    link = tmp_path / what
+    link.parent.mkdir(parents=True)
+    link.symlink_to(tmp_path / "gone")
+    with pytest.raises(UnreachableError, match="leads nowhere"):
+        read(f"file://{tmp_path}")
 
 
 def test_another_images_signatures_are_not_found(tmp_path):

@@ -18,6 +18,7 @@ from plimsoll.errors import (
     MalformedManifestError,
     NotFoundError,
     TransportError,
+    UnreachableError,
 )
 from plimsoll.model.descriptor import OCI_INDEX, OCI_MANIFEST, Descriptor
 from plimsoll.model.digest import Digest
@@ -74,6 +75,54 @@ def test_an_entry_with_a_subject_does_not_count_either(tmp_path):
     image = layout.image("image")
     layout.image("referrer", subject=image)
     assert read(opened(layout.write(tmp_path))).digest == image.digest
+
+
+def with_referrers(folder, *, entries, manifests):
+    """A layout of one image, and of entries without a name that refer to it, some to the same manifest."""
+    layout = LayoutWriter()
+    image = layout.image("image", name="v1")
+    referrers = [layout.image(f"referrer {number}", subject=image) for number in range(manifests)]
+    for number in range(entries - manifests):
+        layout.list(referrers[number % manifests])
+    layout.write(folder)
+    return image, sum(each.size for each in referrers)
+
+
+def test_what_many_entries_name_is_read_once(tmp_path):
+    image, referred = with_referrers(tmp_path, entries=40, manifests=2)
+    source = opened(tmp_path)
+    assert read(source).digest == image.digest
+    # The image itself once to see that it refers to nothing, and once to be judged.
+    assert source.meter.bytes == referred + 2 * image.size
+
+
+def test_more_entries_that_refer_to_others_than_the_cap_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(limits, "REFERRERS", 2)
+    image, _ = with_referrers(tmp_path / "few", entries=9, manifests=2)
+    assert read(opened(tmp_path / "few")).digest == image.digest
+    with_referrers(tmp_path / "many", entries=9, manifests=3)
+    with pytest.raises(LimitExceededError, match="name one"):
+        read(opened(tmp_path / "many"))
+    assert read(opened(tmp_path / "many", name="v1")).digest == image.digest
+
+
+@pytest.mark.parametrize("ask", ["manifest", "referrers"])
+def test_a_layout_of_many_entries_can_be_left(tmp_path, ask):
+    image, referred = with_referrers(tmp_path, entries=20, manifests=20)
+
+    async def story():
+        source = opened(tmp_path)
+        asked = source.manifest() if ask == "manifest" else source.referrers(image.digest, whole=False)
+        task = asyncio.create_task(asked)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert 0 < source.meter.bytes < referred / 2
+        await source.aclose()
+
+    asyncio.run(story())
 
 
 def test_attachments_alone_are_no_image(tmp_path):
@@ -272,7 +321,7 @@ def test_no_symbolic_link_below_a_layout_is_followed(tmp_path, part):
     path = tmp_path / "layout" / (f"blobs/sha256/{image.digest.hex}" if part == "blob" else part)
     path.rename(tmp_path / "outside")
     path.symlink_to(tmp_path / "outside")
-    with pytest.raises((ContentError, NotFoundError), match="symbolic link"):
+    with pytest.raises(ContentError, match="symbolic link"):
         read(opened(tmp_path / "layout"))
 
 
@@ -289,7 +338,15 @@ def test_what_is_no_regular_file_is_refused_without_waiting_for_it(tmp_path, par
         read(opened(tmp_path))
 
 
-@pytest.mark.parametrize("missing", ["index.json", "oci-layout", "blobs"])
+def test_a_layout_that_does_not_say_what_it_is_is_read(tmp_path):
+    layout = LayoutWriter()
+    one = layout.image("one", name="v1")
+    layout.write(tmp_path)
+    (tmp_path / "oci-layout").unlink()
+    assert read(opened(tmp_path, name="v1")).digest == one.digest
+
+
+@pytest.mark.parametrize("missing", ["index.json", "blobs"])
 def test_a_folder_that_lacks_a_part_is_no_layout(tmp_path, missing):
     layout = LayoutWriter()
     layout.image("one")
@@ -301,8 +358,10 @@ def test_a_folder_that_lacks_a_part_is_no_layout(tmp_path, missing):
 
 def test_a_file_is_no_layout(tmp_path):
     (tmp_path / "file").write_bytes(b"x")
-    with pytest.raises(NotFoundError):
-        opened(tmp_path / "file")
+    for path in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(NotFoundError, match="is no folder") as caught:
+            opened(path)
+        assert "link" not in str(caught.value)
 
 
 @pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
@@ -440,7 +499,7 @@ def test_an_entry_that_is_no_descriptor_is_refused_when_chosen(entry):
 def test_any_index_is_read_or_refused_as_content(data):
     try:
         index = parse_layout_index(data, where="x")
-        index.only(has_subject=lambda _: False)
+        asyncio.run(index.only(subject_of=lambda _: None))
     except (ContentError, TransportError, InvalidReferenceError):
         return
 
@@ -474,7 +533,7 @@ def referrers(folder, digest):
     async def story():
         source = opened(folder, digest=digest)
         try:
-            return [found.digest for found in await source.referrers(digest)]
+            return [found.digest for found in await source.referrers(digest, whole=False)]
         finally:
             await source.aclose()
 
@@ -500,12 +559,57 @@ def test_what_refers_to_an_image_is_found_by_the_fallback_tag_and_by_entries_wit
     assert referrers(tmp_path, other.digest) == [of_other.digest]
 
 
-def test_nothing_refers_to_an_image_whose_fallback_tag_is_an_image(tmp_path):
+def test_a_fallback_tag_that_is_an_image_is_no_empty_list(tmp_path):
     layout = LayoutWriter()
     one = layout.image("one", name="v1")
     layout.list(one, name=one.digest.tag)
     layout.write(tmp_path)
-    assert referrers(tmp_path, one.digest) == []
+    with pytest.raises(MalformedManifestError, match="should list what refers"):
+        referrers(tmp_path, one.digest)
+
+
+def lost(folder, digest):
+    (folder / "blobs" / digest.algorithm / digest.hex).unlink()
+
+
+def test_what_is_named_and_gone_is_not_absent(tmp_path):
+    layout = LayoutWriter()
+    one = layout.image("one", name="v1")
+    signature = layout.image("signature", name=f"{one.digest.tag}.sig")
+    listing = index_of(layout)
+    layout.list(listing, name=one.digest.tag)
+    layout.write(tmp_path)
+    lost(tmp_path, signature.digest)
+    lost(tmp_path, listing.digest)
+
+    async def story():
+        source = opened(tmp_path, digest=one.digest)
+        for ask in (source.manifest_by_tag(f"{one.digest.tag}.sig"), source.referrers(one.digest, whole=False)):
+            with pytest.raises(UnreachableError, match=r"index\.json names it"):
+                await ask
+        with pytest.raises(NotFoundError):
+            await source.manifest_by_tag(f"{one.digest.tag}.att")
+        await source.aclose()
+
+    asyncio.run(story())
+
+
+def damaged(folder, digest):
+    (folder / "blobs" / digest.algorithm / digest.hex).write_bytes(b"{}")
+
+
+@pytest.mark.parametrize("harm", [lost, damaged])
+def test_a_nameless_entry_that_cannot_be_read_may_refer_to_any_image(tmp_path, harm):
+    layout = LayoutWriter()
+    one, other = layout.image("one", name="v1"), layout.image("other", name="v2")
+    good, bad = layout.image("good", subject=one), layout.image("bad", subject=one)
+    layout.list(layout.blob(b"no manifest", "application/xml"))
+    layout.write(tmp_path)
+    assert referrers(tmp_path, one.digest) == [good.digest, bad.digest]
+    assert referrers(tmp_path, other.digest) == []
+    harm(tmp_path, bad.digest)
+    assert referrers(tmp_path, one.digest) == [good.digest, bad.digest]
+    assert referrers(tmp_path, other.digest) == [bad.digest]
 
 
 def test_a_fallback_tag_that_cannot_be_read_is_not_the_same_as_none(tmp_path):

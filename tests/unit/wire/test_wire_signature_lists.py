@@ -45,7 +45,7 @@ def test_the_atomic_ones_in_their_order():
     assert parse_signature_list(document(entry(b"one"), *others, entry(b"two"))) == (b"one", b"two")
 
 
-@pytest.mark.parametrize("data", [b"{}", b'{"signatures":null}', b'{"signatures":[]}', b'{"other":1}'])
+@pytest.mark.parametrize("data", [b'{"signatures":null}', b'{"signatures":[]}', b'{"signatures":[],"other":1}'])
 def test_none(data):
     assert parse_signature_list(data) == ()
 
@@ -60,6 +60,8 @@ def test_line_breaks_in_base64_are_passed_over_as_go_does():
         b"",
         b"[]",
         b"null",
+        b"{}",
+        b'{"errors":[]}',
         b"<html>",
         b'{"signatures":{}}',
         b'{"signatures":[],"signatures":[]}',

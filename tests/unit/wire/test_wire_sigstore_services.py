@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from plimsoll.errors import NotFoundError, RegistryError, UnauthorizedError, UsageError
+from plimsoll import limits
+from plimsoll.errors import NotFoundError, RegistryError, TransportError, UnauthorizedError, UsageError
 from plimsoll.model.digest import Digest
 from plimsoll.transport.sigstore_services import ServiceUrl
 from plimsoll.wire import (
@@ -25,6 +27,7 @@ from plimsoll.wire import (
     service_refusal,
     timestamp_request,
 )
+from plimsoll.wire.replies import shown
 
 SECRET = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJjYW5hcnkgb2YgdGhlIG1pbmUifQ.c2lnbmF0dXJlIG9mIG5vYm9keQ"
 
@@ -125,3 +128,80 @@ def test_a_service_is_https_or_on_this_machine(url, target):
 def test_a_token_goes_nowhere_else(url):
     with pytest.raises(UsageError):
         ServiceUrl.parse(url, what="it")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.text() | st.just(SECRET),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["value", "message", "code", "count"]), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+BODIES = st.binary(max_size=80) | JSON.map(lambda document: json.dumps(document).encode())
+NO_TOKEN = "GitHub's answer has no identity token: is `id-token: write` among the permissions?"
+TOKENS = st.text("abcXYZ019_.=-", min_size=1, max_size=60)
+
+
+@settings(max_examples=100)
+@given(TOKENS, st.dictionaries(st.sampled_from(["count", "code"]), JSON, max_size=2))
+def test_the_token_of_an_answer_is_read_whatever_else_it_says(token, more):
+    assert parse_github_token(json.dumps({**more, "value": token}).encode()) == token
+
+
+@settings(max_examples=100)
+@given(BODIES)
+def test_any_answer_is_a_token_or_a_refusal_that_quotes_nothing(body):
+    try:
+        token = parse_github_token(body)
+    except UnauthorizedError as error:
+        said = str(error)
+    else:
+        said = NO_TOKEN
+        assert json.loads(body)["value"] == token
+        assert re.fullmatch(r"[A-Za-z0-9_.=-]+", token, re.ASCII)
+    assert said == NO_TOKEN
+
+
+ENTRY_PATHS = st.builds(
+    lambda host, name, more: f"{host}/api/v1/log/entries/{name}{more}",
+    st.sampled_from(["", "https://l.example", "https://l.example/a", "//x", "api/v1/log/entries"]),
+    st.text("0123456789abcdef", min_size=62, max_size=82) | st.sampled_from(["ab" * 32, "ab" * 40]),
+    st.sampled_from(["", "?a=b", "#f", "/", "/..", "\n", "%0a"]),
+)
+
+
+@settings(max_examples=100)
+@given(st.text() | ENTRY_PATHS)
+def test_any_location_of_a_conflict_is_an_entry_s_id_or_refused(location):
+    try:
+        found = entry_of_conflict(reply(409, Location=location), asked="it")
+    except RegistryError:
+        return
+    assert re.fullmatch(r"[0-9a-f]{64}|[0-9a-f]{80}", found, re.ASCII)
+    assert location.partition("?")[0].endswith(f"api/v1/log/entries/{found}")
+
+
+@settings(max_examples=100)
+@given(st.integers(400, 599), BODIES, st.sampled_from(["", SECRET]))
+def test_any_refusal_is_an_error_in_words_that_can_be_shown(status, body, secret):
+    error = service_refusal(reply(status, body), asked="it", secret=secret)
+    assert isinstance(error, TransportError)
+    assert str(error).isprintable()
+    assert len(str(error)) < 1000
+    assert not secret or secret not in str(error)
+
+
+@settings(max_examples=100)
+@given(st.text(st.characters(categories=["L", "N", "P"]), min_size=1, max_size=80))
+def test_what_a_service_says_is_in_the_refusal(message):
+    said = str(service_refusal(reply(400, json.dumps({"message": message}).encode()), asked="it"))
+    assert said.startswith(f"it ({shown(message)})")
+
+
+@pytest.mark.parametrize("size", [limits.ERROR_BYTES, limits.ERROR_BYTES + 1])
+def test_a_longer_body_than_the_cap_is_not_read(size):
+    body = json.dumps({"message": "no such issuer", "more": ""})
+    body = body.replace('"more": ""', f'"more": "{"x" * (size - len(body))}"').encode()
+    assert len(body) == size
+    assert ("no such issuer" in str(service_refusal(reply(400, body), asked="it"))) == (size == limits.ERROR_BYTES)
