@@ -10,7 +10,7 @@ from fakes.signing import signer
 from fakes.sources import Memory, MemoryTransports, describe, index_bytes
 from plimsoll import limits
 from plimsoll.errors import UnreachableError, UsageError
-from plimsoll.model.descriptor import OCI_INDEX
+from plimsoll.model.descriptor import OCI_INDEX, OCI_MANIFEST
 from plimsoll.model.digest import Digest
 from plimsoll.model.settings import IndexPolicy, Layers, Settings
 from plimsoll.model.verdict import Judgement, Outcome
@@ -302,3 +302,26 @@ def test_an_index_and_its_instances_share_what_checking_may_cost(verify, monkeyp
     assert verdict.outcome is outcome
     last = verdict.instances[-1].judgement
     assert [reason.code for reason in last.reasons] == ([] if outcome is Outcome.ACCEPTED else ["limit-exceeded"])
+
+
+@pytest.mark.parametrize(
+    ("platform", "more"),
+    [("linux/amd64", {}), ("all", {}), ("all", {"annotations": {"vnd.docker.reference.type": "attestation-manifest"}})],
+)
+def test_an_instance_of_another_type_is_never_passed_over(verify, platform, more):
+    memory = Memory()
+    evil = {**memory.put_image(layers=(b"evil",)), **more, "mediaType": "application/octet-stream"}
+    good = give(memory, memory.put_image(layers=(b"good",)), GOOD)
+    amd64 = {"os": "linux", "architecture": "amd64"}
+    memory.put_manifest(
+        index_bytes({**evil, "platform": amd64}, {**good, "platform": amd64}), "v1", media_type=OCI_INDEX
+    )
+    verdict = verify(memory, platform=platform)
+    assert (verdict.outcome, codes(verdict)) == (Outcome.UNDETERMINED, ["unsupported"])
+    # Its twin, with the type that it has: signed by nobody.
+    memory.put_manifest(
+        index_bytes({**evil, "mediaType": OCI_MANIFEST, "platform": amd64}, {**good, "platform": amd64}),
+        "v1",
+        media_type=OCI_INDEX,
+    )
+    assert verify(memory, platform=platform).outcome is Outcome.REJECTED

@@ -14,8 +14,12 @@ from plimsoll.pipeline.platforms import PlatformChoice, find_instances, host_pla
 DOCKER = parse_reference("registry.example/team/app:v1")
 
 
-def entry(name, platform=None, media_type=OCI_MANIFEST):
-    more = {}
+ATTESTATION = {"annotations": {"vnd.docker.reference.type": "attestation-manifest"}}
+OCTETS = {"media_type": "application/octet-stream"}
+ZSTD = {"annotations": {"io.github.containers.compression.zstd": "true"}}
+
+
+def entry(name, platform=None, media_type=OCI_MANIFEST, **more):
     if platform is not None:
         parts = platform.split("/")
         more["platform"] = dict(zip(("os", "architecture", "variant"), parts, strict=False))
@@ -29,8 +33,8 @@ def found(choice, *entries, memory=None):
 
 
 def names(choice, entries):
-    by_digest = {entry(name)["digest"]: name for name, _ in entries}
-    chosen = found(choice, *[entry(name, platform) for name, platform in entries])
+    by_digest = {entry(name)["digest"]: name for name, *_ in entries}
+    chosen = found(choice, *[entry(name, platform, **dict(*more)) for name, platform, *more in entries])
     return [by_digest[str(child.digest)] for child in chosen]
 
 
@@ -50,7 +54,10 @@ def test_all_and_host_are_words():
     assert PlatformChoice.parse("host").wanted == host_platform()
 
 
-@pytest.mark.parametrize("text", ["", "linux", "linux/", "/amd64", "linux//v8", "a/b/c/d", "ALL", "linux/amd64/"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "linux", "linux/", "/amd64", "linux//v8", "a/b/c/d", "ALL", "linux/arm64 x", "linux/arm64\n", "linux/amd64/"],
+)
 def test_what_is_no_platform_is_wrong_usage(text):
     with pytest.raises(UsageError, match="--platform"):
         PlatformChoice.parse(text)
@@ -80,18 +87,36 @@ MULTIARCH = [("a", "linux/amd64"), ("b", "linux/arm64/v8"), ("c", "windows/amd64
         # The first of equals.
         ("linux/amd64", [("a", "linux/amd64"), ("b", "linux/amd64")], ["a"]),
         # The variant that is asked for before the entry without one, which is before no entry.
-        ("linux/arm64/v8", [("a", "linux/arm64"), ("b", "linux/arm64/v8")], ["b"]),
         ("linux/arm64/v8", [("a", "linux/arm64")], ["a"]),
         # A machine runs what is built for older ones, the newest of them first.
-        ("linux/arm/v7", [("a", "linux/arm/v5"), ("b", "linux/arm/v6"), ("c", "linux/arm")], ["b"]),
+        ("linux/arm/v7", [("a", "linux/arm/v5"), ("b", "linux/arm/v6")], ["b"]),
         ("linux/arm/v6", [("a", "linux/arm/v7"), ("b", "linux/arm/v5")], ["b"]),
+        ("linux/arm/v8", [("b", "linux/arm/v7"), ("a", "linux/arm")], ["b"]),
         # Without a wish: no variant, then the known ones.
-        ("linux/arm", [("a", "linux/arm/v6"), ("b", "linux/arm/v7"), ("c", "linux/arm")], ["c"]),
+        ("linux/arm", [("a", "linux/arm/v6"), ("c", "linux/arm"), ("b", "linux/arm/v7")], ["c"]),
+        ("linux/arm", [("a", "linux/arm/v7"), ("b", "linux/arm/v8")], ["b", "a"]),
         ("linux/arm", [("a", "linux/arm/v6"), ("b", "linux/arm/v7")], ["b"]),
         ("linux/amd64", [("a", "linux/amd64/v3"), ("b", "linux/amd64")], ["b"]),
         ("linux/amd64/v3", [("a", "linux/amd64"), ("b", "linux/amd64/v3")], ["b"]),
-        # BuildKit's attestations are no instances.
-        ("all", [("a", "linux/amd64"), ("b", "unknown/unknown")], ["a"]),
+        # Where readers do not agree, each one's choice: containerd takes linux/arm to mean v7, and linux/arm64 v8.
+        ("linux/arm", [("a", "linux/arm/v6"), ("b", "linux/arm/v7"), ("c", "linux/arm")], ["c", "b"]),
+        ("linux/arm64/v8", [("a", "linux/arm64"), ("b", "linux/arm64/v8")], ["b", "a"]),
+        ("linux/arm/v7", [("a", "linux/arm/v5"), ("b", "linux/arm/v6"), ("c", "linux/arm")], ["b", "c"]),
+        ("linux/arm64", [("b", "linux/arm64/v8"), ("a", "linux/arm64")], ["a", "b"]),
+        # A new containers/image prefers what says that it is compressed with zstd, an old one and containerd do not.
+        ("linux/amd64", [("a", "linux/amd64"), ("b", "linux/amd64", ZSTD)], ["a", "b"]),
+        ("linux/amd64", [("a", "linux/amd64", ZSTD), ("b", "linux/amd64")], ["a"]),
+        ("linux/arm/v7", [("a", "linux/arm/v7"), ("b", "linux/arm/v6", ZSTD)], ["a"]),
+        # None of them looks at the media type of an entry.
+        ("linux/amd64", [("a", "linux/amd64", OCTETS), ("b", "linux/amd64")], ["a"]),
+        ("all", [("a", "linux/amd64", OCTETS), ("b", "linux/amd64")], ["a", "b"]),
+        # What is for no platform is taken where nothing else is.
+        ("linux/amd64", [("a", None), ("b", None)], ["a"]),
+        ("linux/amd64", [("a", None), ("b", "linux/amd64")], ["b"]),
+        # BuildKit's attestations are no instances; what only says that it runs nowhere is one.
+        ("all", [("a", "linux/amd64"), ("b", "unknown/unknown", ATTESTATION)], ["a"]),
+        ("all", [("a", "linux/amd64"), ("b", "unknown/unknown")], ["a", "b"]),
+        ("all", [("a", "linux/amd64", ATTESTATION)], ["a"]),
         ("all", [("a", None)], ["a"]),
     ],
 )
@@ -105,10 +130,8 @@ def test_the_instances_that_are_meant_are_chosen(wanted, entries, expected):
         ("linux/riscv64", MULTIARCH),
         ("linux/arm/v6", [("a", "linux/arm/v7")]),
         ("linux/amd64", [("a", "linux/amd64/v3")]),
-        ("linux/amd64", [("a", None)]),
-        ("unknown/unknown", [("a", "unknown/unknown")]),
         ("all", []),
-        ("all", [("a", "unknown/unknown")]),
+        ("all", [("a", "unknown/unknown", ATTESTATION)]),
     ],
 )
 def test_no_fitting_instance_is_not_found(wanted, entries):
