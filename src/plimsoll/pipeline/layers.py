@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Final, Protocol, cast
+from typing import Final, Protocol, TypeVar, cast
 
 from plimsoll import limits
 from plimsoll.errors import (
@@ -21,9 +21,10 @@ from plimsoll.errors import (
     LimitExceededError,
     PlimsollError,
     TransportError,
+    UnsupportedError,
 )
 from plimsoll.model.descriptor import INDEX_TYPES, MANIFEST_TYPES, Descriptor
-from plimsoll.model.digest import Digest
+from plimsoll.model.digest import Algorithm, Digest
 from plimsoll.model.manifest import Index, Manifest, parse_manifest
 from plimsoll.model.verdict import Outcome, Reason
 from plimsoll.native import Sha256, sha256_update_many
@@ -48,6 +49,7 @@ class StreamHash(Protocol):
 
 
 Step = tuple[StreamHash, bytes]
+Blob = TypeVar("Blob")
 
 
 def hash_batch(steps: list[Step]) -> list[None]:
@@ -59,12 +61,13 @@ def hash_batch(steps: list[Step]) -> list[None]:
     return [None] * len(steps)
 
 
-def _new_hash(digest: Digest) -> StreamHash:
-    return Sha256() if digest.algorithm == "sha256" else hashlib.new(digest.algorithm)
+def new_hash(algorithm: Algorithm) -> StreamHash:
+    """A hash for the lanes where they know the algorithm."""
+    return Sha256() if algorithm == "sha256" else hashlib.new(algorithm)
 
 
 @dataclass(slots=True)
-class _Walk:
+class Walk:
     """What the check of one image has done: ``good`` are the claims that held, ``children`` counts manifests read."""
 
     source: Source
@@ -83,12 +86,34 @@ class BlobHasher:
 
         A blob found wrong ends it: what is left is not fetched.
         """
-        walk = _Walk(source)
-        if isinstance(manifest, Index):
-            return await self._check_index(walk, manifest, depth=1)
-        return await self._check_blobs(walk, manifest)
+        return await self.check_below(Walk(source), manifest)
 
-    async def _check_index(self, walk: _Walk, index: Index, *, depth: int) -> tuple[Reason, ...]:
+    async def check_below(self, walk: Walk, manifest: Manifest | Index) -> tuple[Reason, ...]:
+        """The same, within a walk that has begun."""
+        if isinstance(manifest, Index):
+            return await self.check_index(walk, manifest, depth=1)
+        return await self.check_manifest(walk, manifest, listed=None)
+
+    async def check_manifest(
+        self,
+        walk: Walk,
+        manifest: Manifest,
+        *,
+        listed: Descriptor | None,  # noqa: ARG002  # for who looks deeper
+    ) -> tuple[Reason, ...]:
+        """Hash every blob of one manifest, those apart that were found good; ``listed`` is how an index lists it."""
+        # By digest and size: where two descriptors of one digest claim different sizes, one of them is wrong.
+        claims = {(blob.digest, blob.size): blob for blob in (manifest.config, *manifest.layers)}
+        blobs = [blob for claim, blob in claims.items() if claim not in walk.good]
+
+        async def check(blob: Descriptor) -> None:
+            await self.check(walk.source, blob)
+            walk.good.add((blob.digest, blob.size))
+
+        return await check_each(blobs, check)
+
+    async def check_index(self, walk: Walk, index: Index, *, depth: int) -> tuple[Reason, ...]:
+        """Every child of an index, ``depth`` levels down from the one that was asked for, which is 1."""
         if depth > limits.INDEX_DEPTH:
             return (Reason.of(LimitExceededError(f"indexes nested more than {limits.INDEX_DEPTH} deep")),)
         reasons: tuple[Reason, ...] = ()
@@ -102,70 +127,86 @@ class BlobHasher:
                 break
         return reasons
 
-    async def _check_child(self, walk: _Walk, child: Descriptor, *, depth: int) -> tuple[Reason, ...]:
+    async def _check_child(self, walk: Walk, child: Descriptor, *, depth: int) -> tuple[Reason, ...]:
         try:
             if child.media_type not in MANIFEST_TYPES | INDEX_TYPES:
-                await self.check(walk.source, child)  # an index may list anything; its bytes are hashed all the same
-                return ()
+                return await self.check_other(walk, child)
             manifest = parse_manifest(await walk.source.manifest_by_digest(child))
         except PlimsollError as error:
             return (Reason(code=error.code, message=f"the child {child.digest} of the index: {error}"),)
         if isinstance(manifest, Index):
-            return await self._check_index(walk, manifest, depth=depth + 1)
-        return await self._check_blobs(walk, manifest)
+            return await self.check_index(walk, manifest, depth=depth + 1)
+        return await self.check_manifest(walk, manifest, listed=child)
 
-    async def _check_blobs(self, walk: _Walk, manifest: Manifest) -> tuple[Reason, ...]:
-        # By digest and size: where two descriptors of one digest claim different sizes, one of them is wrong.
-        claims = {(blob.digest, blob.size): blob for blob in (manifest.config, *manifest.layers)}
-        blobs = [blob for claim, blob in claims.items() if claim not in walk.good]
-        waiting = iter(blobs)
-        reasons: list[Reason] = []
-        if len(blobs) == 1:
-            await self._run(walk, waiting, reasons)
-            return tuple(reasons)
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(BLOBS_AT_ONCE, len(blobs))):
-                group.create_task(self._run(walk, waiting, reasons))
-        return tuple(reasons)
-
-    async def _run(self, walk: _Walk, waiting: Iterator[Descriptor], reasons: list[Reason]) -> None:
-        for blob in waiting:
-            if _rejected(reasons):
-                return
-            try:
-                await self.check(walk.source, blob)
-                walk.good.add((blob.digest, blob.size))
-            except (TransportError, ContentError) as error:
-                reasons.append(Reason.of(error))
+    async def check_other(self, walk: Walk, child: Descriptor) -> tuple[Reason, ...]:
+        """An index may list anything: hash what is no manifest all the same; raises what ``check`` raises."""
+        await self.check(walk.source, child)
+        return ()
 
     async def check(self, source: Source, descriptor: Descriptor) -> None:
         """Return if the blob has its descriptor's digest and size; raises ContentError or TransportError."""
         if descriptor.size <= SMALL_BLOB_BYTES:
-            await _check_small(source, descriptor)
+            await small_blob(source, descriptor, limit=SMALL_BLOB_BYTES)
             return
-        stream = _new_hash(descriptor.digest)
-        count = 0
-        # Every source's stream is a generator, whose connection must be free again before the next request.
-        async with aclosing(cast("AsyncGenerator[bytes, None]", source.stream(descriptor))) as chunks:
-            async for chunk in chunks:
-                count += len(chunk)
-                if count > descriptor.size:
-                    break
-                await self._lanes.submit((stream, chunk))
-        if count != descriptor.size:
-            how = "more than" if count > descriptor.size else f"{count} bytes instead of"
-            raise LayerDigestMismatchError(
-                f"the blob {descriptor.digest} has {how} the {descriptor.size} bytes it is said to have"
-            )
-        if stream.hexdigest() != descriptor.digest.hex:
-            raise LayerDigestMismatchError(
-                f"the blob {descriptor.digest} hashes to {descriptor.digest.algorithm}:{stream.hexdigest()}"
-            )
+        stream = new_hash(descriptor.digest.algorithm)
+        await pass_through(source, descriptor, lambda chunk: self._lanes.submit((stream, chunk)))
+        refuse_other_digest(stream, descriptor.digest)
 
 
-async def _check_small(source: Source, descriptor: Descriptor) -> None:
+async def check_each(blobs: Iterable[Blob], check: Callable[[Blob], Awaitable[None]]) -> tuple[Reason, ...]:
+    """Check a few at a time until one is surely wrong, what is begun to its end; the reasons of those that failed."""
+    waiting = list(blobs)
+    reasons: list[Reason] = []
+    left = iter(waiting)
+    if len(waiting) == 1:
+        await _run(left, check, reasons)
+        return tuple(reasons)
+    async with asyncio.TaskGroup() as group:
+        for _ in range(min(BLOBS_AT_ONCE, len(waiting))):
+            group.create_task(_run(left, check, reasons))
+    return tuple(reasons)
+
+
+async def _run(left: Iterator[Blob], check: Callable[[Blob], Awaitable[None]], reasons: list[Reason]) -> None:
+    for blob in left:
+        if _rejected(reasons):
+            return
+        try:
+            await check(blob)
+        except (TransportError, ContentError, UnsupportedError) as error:
+            reasons.append(Reason.of(error))
+
+
+async def pass_through(source: Source, descriptor: Descriptor, take: Callable[[bytes], Awaitable[object]]) -> None:
+    """Hand a blob's bytes on as they come, never two chunks at once; raises LayerDigestMismatchError for another size.
+
+    Raises TransportError, and what ``take`` raises.
+    """
+    count = 0
+    # Every source's stream is a generator, whose connection must be free again before the next request.
+    async with aclosing(cast("AsyncGenerator[bytes, None]", source.stream(descriptor))) as chunks:
+        async for chunk in chunks:
+            count += len(chunk)
+            if count > descriptor.size:
+                break
+            await take(chunk)
+    if count != descriptor.size:
+        how = "more than" if count > descriptor.size else f"{count} bytes instead of"
+        raise LayerDigestMismatchError(
+            f"the blob {descriptor.digest} has {how} the {descriptor.size} bytes it is said to have"
+        )
+
+
+def refuse_other_digest(stream: StreamHash, digest: Digest) -> None:
+    """Return if what was hashed has this digest; raises LayerDigestMismatchError."""
+    if stream.hexdigest() != digest.hex:
+        raise LayerDigestMismatchError(f"the blob {digest} hashes to {digest.algorithm}:{stream.hexdigest()}")
+
+
+async def small_blob(source: Source, descriptor: Descriptor, *, limit: int) -> bytes:
+    """A blob, whole; raises LayerDigestMismatchError, LimitExceededError past ``limit`` bytes, TransportError."""
     try:
-        await source.blob(descriptor, limit=SMALL_BLOB_BYTES)
+        return await source.blob(descriptor, limit=limit)
     except LayerDigestMismatchError:
         raise
     except DigestMismatchError as error:

@@ -26,7 +26,7 @@ from plimsoll.pipeline.gather import gather
 from plimsoll.pipeline.instances import combine_index, combine_instances
 from plimsoll.pipeline.judging import Case, internal_error
 from plimsoll.pipeline.layers import BlobHasher
-from plimsoll.pipeline.platforms import IndexRule, find_instances
+from plimsoll.pipeline.platforms import IndexRule, find_instances, refuse_other_types
 from plimsoll.policy.evaluate import judge
 from plimsoll.policy.prepare import Ready
 from plimsoll.transport.base import Meter, Source
@@ -59,6 +59,8 @@ class Bench:
     monotonic: Callable[[], float]
     watch: Watch | None = None
     evidence: EvidenceBudget = field(default_factory=EvidenceBudget)
+    unjudged: Meter = field(default_factory=Meter)
+    """What was spent on images whose verdict a cancellation prevented."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -97,6 +99,10 @@ async def verify_reference(
         judgement = judgement_of(error)
     except Exception as error:  # noqa: BLE001  # a fault of ours is an undetermined verdict, never a lost image
         judgement = internal_error(error, image=seen.image)
+    except BaseException:
+        bench.unjudged.requests += meter.requests
+        bench.unjudged.bytes += meter.bytes
+        raise
     pinned = seen.digest is not None and isinstance(reference, DockerReference)
     return Verdict(
         image=seen.image,
@@ -176,6 +182,7 @@ async def _judge_child(
 ) -> Judgement:
     if inherited and seen.bench.layers is Layers.NONE:
         return Judgement(outcome=Outcome.ACCEPTED)  # the accepted bytes name its digest: there is nothing to fetch
+    refuse_other_types(child)
     raw = await source.manifest_by_digest(child)
     manifest = parse_manifest(raw)
     if inherited:
