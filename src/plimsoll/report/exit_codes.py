@@ -12,6 +12,7 @@ NOT_FOUND: Final = 2
 REJECTED: Final = 3
 UNDETERMINED: Final = 4
 INTERRUPTED: Final = 130
+TERMINATED: Final = 143
 
 
 def exit_code(summary: Summary, *, single: bool) -> int:

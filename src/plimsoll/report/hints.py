@@ -29,6 +29,7 @@ HINTS: Final[Mapping[str, str]] = MappingProxyType(
         "policy-reject": "check the scope above: is that the list you want for this image?",
         "manifest-invalid": "build and push the image with a tool that follows the image-spec",
         "layer-digest-mismatch": "the registry's storage or a proxy is damaged: push the blob again",
+        "diffid-mismatch": "build the image anew, and find out who pushed it",
         "limit-exceeded": "if the image is honest, report it",
         "not-found": "check the name; some registries answer so where the login lacks a right",
         "invalid-reference": "mend the reference, or the location in registries.conf",

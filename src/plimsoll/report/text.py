@@ -27,7 +27,7 @@ def verdict_lines(verdict: Verdict) -> str:
     lines += [f"    {reason.code}: {printable(reason.message)}" for reason in verdict.reasons]
     if verdict.index is not None:
         lines.append(f"    the index itself: {verdict.index.outcome.value}")
-    lines += [_instance_line(instance) for instance in verdict.instances or ()]
+    lines += [f"    {instance_line(instance)}" for instance in verdict.instances or ()]
     return "\n".join(lines) + "\n"
 
 
@@ -44,10 +44,11 @@ def signature_line(found: SignatureRecord) -> str:
     return what if found.key is None else f"{what} by {printable(found.key)}"
 
 
-def _instance_line(instance: Instance) -> str:
+def instance_line(instance: Instance) -> str:
+    """What one instance of an index came to."""
     outcome = instance.judgement.outcome
     by = " by its index" if instance.inherited and outcome is Outcome.ACCEPTED else ""
-    return f"    {printable(instance.platform)} {instance.digest}: {outcome.value}{by}"
+    return f"{printable(instance.platform)} {instance.digest}: {outcome.value}{by}"
 
 
 def summary_line(summary: Summary) -> str:
