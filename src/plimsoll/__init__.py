@@ -10,7 +10,10 @@ from typing import Final
 
 _HOMES: Final = {
     "Credentials": "plimsoll.model.settings",
+    "Exact": "plimsoll.model.identity",
+    "Glob": "plimsoll.model.identity",
     "HttpSettings": "plimsoll.model.settings",
+    "Identity": "plimsoll.model.identity",
     "IndexPolicy": "plimsoll.model.settings",
     "Layers": "plimsoll.model.settings",
     "LogDemand": "plimsoll.policy.requirements",
@@ -19,6 +22,8 @@ _HOMES: Final = {
     "Policy": "plimsoll.pipeline.policies",
     "Reason": "plimsoll.model.verdict",
     "Reference": "plimsoll.model.reference",
+    "Regexp": "plimsoll.model.identity",
+    "RegistryToken": "plimsoll.model.settings",
     "RejectedError": "plimsoll.errors",
     "Settings": "plimsoll.model.settings",
     "TrustRoot": "plimsoll.model.trusted_root",

@@ -1,11 +1,16 @@
 from plimsoll.errors import PlimsollError as PlimsollError
 from plimsoll.errors import RejectedError as RejectedError
+from plimsoll.model.identity import Exact as Exact
+from plimsoll.model.identity import Glob as Glob
+from plimsoll.model.identity import Identity as Identity
+from plimsoll.model.identity import Regexp as Regexp
 from plimsoll.model.reference import Reference as Reference
 from plimsoll.model.reference import parse_reference as parse_reference
 from plimsoll.model.settings import Credentials as Credentials
 from plimsoll.model.settings import HttpSettings as HttpSettings
 from plimsoll.model.settings import IndexPolicy as IndexPolicy
 from plimsoll.model.settings import Layers as Layers
+from plimsoll.model.settings import RegistryToken as RegistryToken
 from plimsoll.model.settings import Settings as Settings
 from plimsoll.model.trusted_root import TrustRoot as TrustRoot
 from plimsoll.model.trusted_root import parse_trusted_root as parse_trusted_root

@@ -5,10 +5,15 @@ from __future__ import annotations
 import os
 import select
 import stat
+from bisect import bisect_right
 from collections.abc import Iterable
-from typing import BinaryIO, Self
+from itertools import accumulate
+from typing import BinaryIO, Final, Self
 
 from plimsoll.errors import ConfigError, DeliveryError, UsageError
+
+CHUNK_BYTES: Final = 65_536
+"""Handed over at once: what a pipe holds, so that between two of them it shows whether somebody reads."""
 
 
 def _empty(descriptor: int, path: str, reading: Iterable[BinaryIO]) -> None:
@@ -25,12 +30,17 @@ def _empty(descriptor: int, path: str, reading: Iterable[BinaryIO]) -> None:
 
 
 class Delivery:
-    """Writes lines unbuffered; a line that does not fit on the disk is taken back whole where the file allows."""
+    """Writes lines unbuffered; a line that does not fit on the disk is taken back whole where the file allows.
+
+    ``texts`` and ``bytes`` count what is written, of texts the whole ones only.
+    """
 
     def __init__(self, descriptor: int, *, name: str, owned: bool) -> None:
         self._descriptor = descriptor
-        self._name = name
+        self.name = name
         self._owned = owned
+        self.texts = 0
+        self.bytes = 0
 
     @classmethod
     def to(cls, path: str | None, *, reading: Iterable[BinaryIO] = ()) -> Self:
@@ -51,16 +61,25 @@ class Delivery:
             raise
         return cls(descriptor, name=path, owned=True)
 
-    def write(self, text: str) -> None:
-        """Write all of ``text``; raises DeliveryError, leaving whole lines only."""
-        data = memoryview(text.encode("utf-8", "backslashreplace"))
-        done = 0
+    @property
+    def is_terminal(self) -> bool:
+        """Whether a person sees it at once."""
+        return os.isatty(self._descriptor)
+
+    def write(self, *texts: str) -> None:
+        """Write all of ``texts``; raises DeliveryError, leaving whole ones only."""
+        pieces = [text.encode("utf-8", "backslashreplace") for text in texts]
+        data, ends = memoryview(b"".join(pieces)), list(accumulate(map(len, pieces)))
+        before, done = self.texts, 0
         try:
             while done < len(data):
-                done += self._write_some(data[done:])
+                count = self._write_some(data[done : done + CHUNK_BYTES])
+                done, self.bytes = done + count, self.bytes + count
+                self.texts = before + bisect_right(ends, done)
         except OSError as error:
-            self._take_back(done)
-            raise DeliveryError(f"{self._name}: {error.strerror}: what follows could not be written") from error
+            whole = self.texts - before
+            self._take_back(done - (ends[whole - 1] if whole else 0))
+            raise DeliveryError(f"{self.name}: {error.strerror}: what follows could not be written") from error
 
     def _write_some(self, data: memoryview) -> int:
         while True:
@@ -89,4 +108,4 @@ class Delivery:
         try:
             os.close(self._descriptor)
         except OSError as error:
-            raise DeliveryError(f"{self._name}: {error.strerror}") from error
+            raise DeliveryError(f"{self.name}: {error.strerror}") from error

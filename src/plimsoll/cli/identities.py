@@ -47,7 +47,7 @@ def add_identity_arguments(parser: Parser) -> None:
         )
     parser.add_argument("--ca-roots", metavar="FILE", help="trust these authorities (PEM) and not the trusted root's")
     parser.add_argument("--ca-intermediates", metavar="FILE", help="certificates (PEM) between them and the signers'")
-    parser.add_boolean("--insecure-ignore-sct", help="demand no certificate timestamp")
+    parser.add_boolean("--insecure-ignore-sct", default=None, help="demand no certificate timestamp")
 
 
 def identity_of(arguments: argparse.Namespace, *, reading: RegexpReading) -> Identity | None:

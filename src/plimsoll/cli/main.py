@@ -9,6 +9,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Final, Protocol, cast
 
+from plimsoll.cli import deadline
 from plimsoll.cli.arguments import Parser
 from plimsoll.errors import PlimsollError, UsageError
 
@@ -56,6 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except PlimsollError as error:
         return _complain(str(error))
+    except deadline.OutOfTime:
+        return _complain("the time of --command-timeout is over: the command was ended")
     except KeyboardInterrupt:
         return 130
     except OSError as error:
@@ -111,7 +114,8 @@ def _run(found: ModuleType, words: list[str], *, name: str, description: str) ->
         raise UsageError(f"{error}; try plimsoll {name} --help") from None
     except SystemExit as leave:  # --help
         return int(leave.code or 0)
-    return module.run(arguments)
+    with deadline.within(getattr(arguments, "command_timeout", None)):
+        return module.run(arguments)
 
 
 def _split(words: list[str]) -> tuple[list[str], str | None, list[str]]:
@@ -143,7 +147,12 @@ def _without_action(name: str, leading: list[str], actions: dict[str, str]) -> i
 
 
 def _unprinted(error: OSError) -> int:
-    """Stdout could not take it: say so once; Python would try again at its end, with a traceback and exit 120."""
+    """Stdout could not take it: say so once; Python would try again at its end, with a traceback and exit 120.
+
+    An error that names a file is that file's.
+    """
+    if error.filename is not None:
+        return _complain(str(error))
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     return 1 if isinstance(error, BrokenPipeError) else _complain(error.strerror or str(error))
 

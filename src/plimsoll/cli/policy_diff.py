@@ -6,11 +6,11 @@ import argparse
 import asyncio
 import sys
 from collections.abc import AsyncGenerator, Callable
-from contextlib import ExitStack, aclosing
+from contextlib import ExitStack, aclosing, closing
 from dataclasses import dataclass
-from typing import BinaryIO
 
 from plimsoll.cli.arguments import Parser
+from plimsoll.cli.deliver import Delivery
 from plimsoll.cli.trust import add_offline_argument, add_trust_arguments, trust_of
 from plimsoll.cli.verify import (
     add_summary_arguments,
@@ -19,7 +19,7 @@ from plimsoll.cli.verify import (
     open_list,
     settings_of,
 )
-from plimsoll.errors import UsageError
+from plimsoll.errors import ConfigError, UsageError
 from plimsoll.model.comparison import Change, VerdictPair
 from plimsoll.model.settings import Settings
 from plimsoll.model.trusted_root import TrustRoot
@@ -65,6 +65,8 @@ class _Side:
 
 def run(arguments: argparse.Namespace) -> int:
     """Judge every image under both policies: 3 where a verdict changes, else 4 where one could not be had, else 0."""
+    from plimsoll.pipeline.intake import Listing  # noqa: PLC0415  # asyncio: only for a real run
+
     configure_logging(debug=arguments.debug)
     if not arguments.images and not arguments.lists:
         raise UsageError("no image is given: name one, or --from LIST")
@@ -74,19 +76,23 @@ def run(arguments: argparse.Namespace) -> int:
         old, new = _side(arguments.old, arguments), _side(arguments.new, arguments)
         lists = tuple([files.enter_context(open_list(path)) for path in arguments.lists])
         printer = _Printer(old, new) if arguments.format == "json" else None
+        listing = Listing(tuple(arguments.images), lists)
         summary = asyncio.run(
             _judge(
                 old,
                 new,
                 settings=settings_of(arguments),
-                texts=_texts(tuple(arguments.images), lists),
-                tell=_tell_text if printer is None else printer.tell,
+                texts=listing.texts(),
+                shown=pair_lines if printer is None else printer.shown,
             )
         )
-    if summary.images == 0:
+    broken = listing.broken
+    if summary.images == 0 and broken is None:
         sys.stderr.write("plimsoll: the list is empty: no image was compared\n")
     else:
         sys.stdout.write(diff_line(summary) if printer is None else printer.end(summary))
+    if broken is not None:
+        raise ConfigError(f"{broken}; what it lists after that is not compared")
     return summary.exit_code()
 
 
@@ -108,17 +114,14 @@ class _Printer:
     def __init__(self, old: _Side, new: _Side) -> None:
         self._lead = diff_head(old=(old.file, old.policy.digest), new=(new.file, new.policy.digest))
 
-    def tell(self, pair: VerdictPair) -> None:
-        if pair.change is not Change.NONE:
-            sys.stdout.write(self._lead + json_line(pair_record(pair)))
-            self._lead = ","
+    def shown(self, pair: VerdictPair) -> str:
+        if pair.change is Change.NONE:
+            return ""
+        lead, self._lead = self._lead, ","
+        return lead + json_line(pair_record(pair))
 
     def end(self, summary: DiffSummary) -> str:
         return ("" if self._lead == "," else self._lead) + diff_tail(summary)
-
-
-def _tell_text(pair: VerdictPair) -> None:
-    sys.stdout.write(pair_lines(pair))
 
 
 async def _judge(
@@ -127,32 +130,25 @@ async def _judge(
     *,
     settings: Settings,
     texts: AsyncGenerator[str, None],
-    tell: Callable[[VerdictPair], None],
+    shown: Callable[[VerdictPair], str],
 ) -> DiffSummary:
+    from plimsoll.cli.outbox import Outbox  # noqa: PLC0415  # asyncio: only for a real run
     from plimsoll.pipeline.batch import OrderedWindow  # noqa: PLC0415  # aiohttp: only for a real run
     from plimsoll.pipeline.policy_diff import compare_many  # noqa: PLC0415  # as above
     from plimsoll.pipeline.verifier import Verifier  # noqa: PLC0415  # as above
 
     summary = DiffSummary()
     window = OrderedWindow(WINDOW)
-    async with (
-        Verifier(old.policy, trust=old.root, settings=settings) as before,
-        Verifier(new.policy, trust=new.root, settings=settings) as after,
-        aclosing(texts),
-        aclosing(compare_many(before, after, window.gate(texts), concurrency=settings.concurrency)) as pairs,
-    ):
-        async for pair in window.order(pairs, position=lambda pair: pair.old.position):
-            tell(pair)
-            summary.add(pair)
+    with closing(Outbox(Delivery.to(None))) as outbox:
+        async with (
+            Verifier(old.policy, trust=old.root, settings=settings) as before,
+            Verifier(new.policy, trust=new.root, settings=settings) as after,
+            aclosing(texts),
+            aclosing(compare_many(before, after, window.gate(texts), concurrency=settings.concurrency)) as pairs,
+        ):
+            async for pair in window.order(pairs, position=lambda pair: pair.old.position):
+                outbox.put(shown(pair))
+                summary.add(pair)
+                await outbox.room()
+        await outbox.sent()
     return summary
-
-
-async def _texts(images: tuple[str, ...], lists: tuple[BinaryIO, ...]) -> AsyncGenerator[str, None]:
-    from plimsoll.pipeline.intake import lines_of  # noqa: PLC0415  # asyncio: as above
-
-    for image in images:
-        yield image
-    for stream in lists:
-        async with aclosing(lines_of(stream)) as lines:
-            async for text in lines:
-                yield text

@@ -40,7 +40,12 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--format", choices=("text", "json"), default="text", help="text or json (text)")
     parser.add_boolean("--debug", help="log to stderr")
     parser.set_defaults(
-        concurrency=1, layers="none", retry_times=DEFAULT_RETRIES, timeout=DEFAULT_TIMEOUT_S, req_per_sec=None
+        concurrency=1,
+        layers="none",
+        retry_times=DEFAULT_RETRIES,
+        retry_delay=None,
+        timeout=DEFAULT_TIMEOUT_S,
+        req_per_sec=None,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import sys
 import time
 from typing import Final
@@ -26,15 +27,22 @@ class Progress:
         self._shown = False
 
     def update(self, summary: Summary) -> None:
-        """Say where the run is, if it is time to."""
+        """Say where the run is, if it is time to, and if stderr takes it at once: no run waits for its progress."""
         now = time.monotonic()
-        if self._kind == "none" or now - self._last < self._every:
+        if self._kind == "none" or now - self._last < self._every or not stderr_has_room():
             return
         self._last = now
         self._shown = True
         line = self._line(summary, now - self._started)
         sys.stderr.write(f"\r\x1b[K{line}" if self._kind == "bar" else f"{line}\n")
         sys.stderr.flush()
+
+    def over(self, text: str) -> str:
+        """``text`` for the terminal that shows the bar: it takes the bar's place, and the next update draws another."""
+        if not (self._shown and self._kind == "bar"):
+            return text
+        self._shown = False
+        return f"\r\x1b[K{text}"
 
     def _line(self, summary: Summary, seconds: float) -> str:
         done = f"{summary.images}" if self._total is None else f"{summary.images}/{self._total}"
@@ -49,3 +57,15 @@ class Progress:
         if self._shown and self._kind == "bar":
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
+
+
+def stderr_has_room() -> bool:
+    """Whether a line on stderr waits for nobody; a stderr that is no file of the system's takes all."""
+    try:
+        descriptor = sys.stderr.fileno()
+    except (OSError, ValueError):  # io.UnsupportedOperation is both
+        return True
+    asked = select.poll()
+    asked.register(descriptor, select.POLLOUT)
+    # A closed pipe answers too, with an error that write() will raise.
+    return bool(asked.poll(0))

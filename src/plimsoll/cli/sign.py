@@ -13,6 +13,7 @@ from typing import Final
 from plimsoll.cli.arguments import Parser
 from plimsoll.cli.passphrases import add_passphrase_argument
 from plimsoll.cli.signing_services import add_service_arguments, is_keyless, notary_order
+from plimsoll.cli.skopeo_options import OVERRIDES
 from plimsoll.cli.verify import (
     add_access_arguments,
     add_patience_arguments,
@@ -73,6 +74,7 @@ def add_writing_arguments(parser: Parser) -> None:
     add_patience_arguments(parser)
     parser.add_boolean("--debug", help="log to stderr")
     parser.set_defaults(concurrency=1, layers="none", platform=None, index_policy=None, req_per_sec=None, offline=False)
+    parser.set_defaults(**dict.fromkeys(OVERRIDES))
 
 
 def run(arguments: argparse.Namespace) -> int:

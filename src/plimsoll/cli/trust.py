@@ -45,8 +45,10 @@ def add_trust_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--registries.d", dest="registries_d", metavar="DIR", help="the folder that says where signatures are"
     )
-    parser.add_boolean("--insecure-policy", help="accept every image; nothing is verified")
-    parser.add_boolean("--require-signed", help="reject images for which the policy verifies no signature")
+    parser.add_boolean("--insecure-policy", default=None, help="accept every image; nothing is verified")
+    parser.add_boolean(
+        "--require-signed", default=None, help="reject images for which the policy verifies no signature"
+    )
     parser.add_argument(
         "--key",
         action="append",
@@ -58,7 +60,7 @@ def add_trust_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--trusted-root", metavar="FILE", help="a sigstore trusted_root.json (the public-good instance's)"
     )
-    parser.add_boolean("--insecure-ignore-tlog", help="demand no transparency-log entry")
+    parser.add_boolean("--insecure-ignore-tlog", default=None, help="demand no transparency-log entry")
     parser.add_argument(
         "--signature-digest-algorithm", choices=get_args(HashName), help="what the payload was hashed with (sha256)"
     )
@@ -73,7 +75,9 @@ def add_trust_arguments(parser: Parser) -> None:
         help="ask for an attestation of this type instead of a signature; again: all of them",
     )
     parser.add_boolean(
-        "--cosign-compatible", help="regexps find, and an attestation counts as a signature, as in cosign"
+        "--cosign-compatible",
+        default=None,
+        help="regexps find, and an attestation counts as a signature, as in cosign",
     )
 
 
@@ -105,8 +109,8 @@ def trust_of(arguments: argparse.Namespace) -> tuple[Policy, TrustRoot | None]:
 
 
 def _given(arguments: argparse.Namespace, options: Mapping[str, str]) -> list[str]:
-    # An empty text is given: `--policy "$UNSET"` must not fall through to another policy in silence.
-    return [option for name, option in options.items() if getattr(arguments, name) not in (None, False, [])]
+    # An empty text is given, and so is `=false`: neither may fall through to another policy in silence.
+    return [option for name, option in options.items() if getattr(arguments, name) not in (None, [])]
 
 
 def _root(path: str) -> TrustRoot:
@@ -155,4 +159,4 @@ def _counts_as(arguments: argparse.Namespace) -> CountsAs:
 def _policy(arguments: argparse.Namespace) -> Policy:
     if arguments.insecure_policy:
         return Policy.accept_anything()
-    return Policy.found(path=arguments.policy, environ=os.environ, require_signed=arguments.require_signed)
+    return Policy.found(path=arguments.policy, environ=os.environ, require_signed=arguments.require_signed or False)

@@ -11,6 +11,14 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from plimsoll.cli.arguments import Parser, count, count_or_none, duration, rate
+from plimsoll.cli.skopeo_options import (
+    add_credential_arguments,
+    add_override_arguments,
+    add_process_arguments,
+    credentials_of,
+    platform_of,
+    time_or_none,
+)
 from plimsoll.cli.trust import add_trust_arguments, trust_of
 from plimsoll.errors import ConfigError, UsageError
 from plimsoll.model.reference import LayoutReference, parse_reference
@@ -18,7 +26,6 @@ from plimsoll.model.settings import (
     DEFAULT_CONCURRENCY,
     DEFAULT_RETRIES,
     DEFAULT_TIMEOUT_S,
-    Credentials,
     HttpSettings,
     IndexPolicy,
     Layers,
@@ -28,8 +35,8 @@ from plimsoll.pipeline.intake import parse_repository
 from plimsoll.report.escape import printable
 
 USAGE = "plimsoll verify [OPTIONS] [IMAGE...]"
-_LAYERS: Final = ("none", "digest")
-_FORMATS: Final = ("text", "json", "jsonl")
+_LAYERS: Final = tuple([layers.value for layers in Layers])
+_FORMATS: Final = ("text", "json", "jsonl", "junit", "sarif")
 
 
 def add_arguments(parser: Parser) -> None:
@@ -53,13 +60,16 @@ def add_arguments(parser: Parser) -> None:
     add_trust_arguments(parser)
     add_access_arguments(parser)
     parser.add_argument(
-        "--layers", choices=_LAYERS, default="none", help="digest: fetch and hash every blob too (none)"
+        "--layers",
+        choices=_LAYERS,
+        default="none",
+        help="digest: fetch and hash every blob too; diffid: also unpack layers and compare with the config (none)",
     )
     add_index_arguments(parser)
     add_request_arguments(parser)
     parser.add_boolean("--fail-fast", help="stop at the first image that is not accepted")
     parser.add_argument(
-        "--format", choices=_FORMATS, default="text", help="text, json (input order) or jsonl (as they fall)"
+        "--format", choices=_FORMATS, default="text", help="text, json, jsonl (as they fall), junit or sarif"
     )
     parser.add_argument("--output", metavar="FILE", help="write the verdicts here instead of stdout")
     parser.add_argument("--progress", choices=("auto", "bar", "plain", "none"), default="auto", help="on stderr (auto)")
@@ -72,6 +82,7 @@ def add_index_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--platform", metavar="all|host|OS/ARCH[/VARIANT]", help="which instances of an index are judged (all)"
     )
+    add_override_arguments(parser)
     parser.add_argument(
         "--index-policy",
         choices=[policy.value for policy in IndexPolicy],
@@ -104,6 +115,9 @@ def add_patience_arguments(parser: Parser) -> None:
         help=f"tries after the first of each request ({DEFAULT_RETRIES})",
     )
     parser.add_argument(
+        "--retry-delay", type=time_or_none, metavar="DURATION", help="before each of them (from 0.1s, doubling)"
+    )
+    parser.add_argument(
         "--timeout", type=duration, default=DEFAULT_TIMEOUT_S, metavar="DURATION", help="for each request (30s)"
     )
 
@@ -121,10 +135,7 @@ def add_summary_arguments(parser: Parser) -> None:
 def add_access_arguments(parser: Parser) -> None:
     """The options that say how registries are reached."""
     parser.add_argument("--registries-conf", metavar="FILE", help="mirrors, rewritten, blocked and insecure registries")
-    parser.add_argument(
-        "--authfile", default=os.environ.get("REGISTRY_AUTH_FILE"), metavar="FILE", help="credentials (auth.json)"
-    )
-    parser.add_argument("--creds", metavar="USER[:PASS]", help="for the registry of the first docker reference only")
+    add_credential_arguments(parser)
     parser.add_argument(
         "--cert-dir", metavar="DIR", help="*.crt to trust, X.cert and X.key to show, for every registry"
     )
@@ -132,6 +143,7 @@ def add_access_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--auth-realm", action="append", default=[], metavar="HOST", help="credentials may go to this token service too"
     )
+    add_process_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -216,11 +228,11 @@ def open_list(path: str) -> BinaryIO:
 
 
 def settings_of(arguments: argparse.Namespace) -> Settings:
-    """How to go about it; raises UsageError for ``--creds`` that are none."""
+    """How to go about it; raises UsageError for credentials or a platform that are none."""
     return Settings(
         concurrency=arguments.concurrency,
         layers=Layers(arguments.layers),
-        platform=arguments.platform,
+        platform=platform_of(arguments),
         index_policy=None if arguments.index_policy is None else IndexPolicy(arguments.index_policy),
         http=HttpSettings(
             connections_per_host=arguments.concurrency,
@@ -228,23 +240,16 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
             timeout_s=arguments.timeout,
             requests_per_s=arguments.req_per_sec,
             auth_realms=frozenset(arguments.auth_realm),
+            retry_delay_s=arguments.retry_delay,
+            user_agent_prefix=arguments.user_agent_prefix,
         ),
         tls_verify=arguments.tls_verify,
         cert_dir=arguments.cert_dir,
         authfile=arguments.authfile or None,
-        credentials=_credentials(arguments.creds),
+        credentials=credentials_of(arguments),
+        anonymous=arguments.no_creds,
         registries_d=arguments.registries_d,
         registries_conf=arguments.registries_conf,
         offline=arguments.offline,
+        tmpdir=arguments.tmpdir,
     )
-
-
-def _credentials(text: str | None) -> Credentials | None:
-    if text is None:
-        return None
-    if not text:
-        raise UsageError("--creds: credentials can't be empty")
-    username, _, password = text.partition(":")
-    if not username:
-        raise UsageError("--creds: username can't be empty")
-    return Credentials(username=username, password=password)

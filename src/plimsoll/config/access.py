@@ -14,7 +14,7 @@ from plimsoll.config.pull_sources import PullSource, PullSources
 from plimsoll.config.registries_conf import AUTH_FILES, RegistriesConf
 from plimsoll.errors import ConfigError
 from plimsoll.model.reference import DockerReference
-from plimsoll.model.settings import Endpoint, Login, Settings, TLSSettings
+from plimsoll.model.settings import Credentials, Endpoint, Login, Settings, TLSSettings
 
 _log = logging.getLogger(__name__)
 SYSTEM_CERTS: Final = ("/etc/containers/certs.d", "/etc/docker/certs.d")
@@ -38,6 +38,8 @@ class Access:
     ) -> None:
         if settings.cert_dir is not None and not is_folder(settings.cert_dir):
             raise ConfigError(f"--cert-dir {settings.cert_dir!r} is no folder")
+        if settings.tmpdir is not None and not is_folder(settings.tmpdir):
+            raise ConfigError(f"--tmpdir {settings.tmpdir!r} is no folder")
         conf = registries or RegistriesConf()
         self._settings = settings
         self._auth_files = auth_files
@@ -58,8 +60,11 @@ class Access:
     async def credentials_for(self, host: str, repository: str, *, stands_in: bool = False) -> Login | None:
         """What to log in with at ``host``, None for nothing; ``stands_in`` for another registry it gets no ``--creds``.
 
-        Raises CredentialHelperError where a helper gives no clear answer: then no other place is asked.
+        Raises CredentialHelperError where a helper gives no clear answer, UnauthorizedError where a file's login cannot
+        be read: then no other place is asked.
         """
+        if self._settings.anonymous:
+            return None
         given = self._settings.credentials
         if given is not None:
             if self._is_owner(host) and not stands_in:
@@ -123,7 +128,8 @@ class Access:
     def _warn(self, host: str) -> None:
         if not self._warned and self._owner is not None:
             self._warned = True
-            _log.warning("--creds belong to %s: %s and other registries do without them", self._owner, host)
+            what = "--creds" if isinstance(self._settings.credentials, Credentials) else "--registry-token"
+            _log.warning("%s belong to %s: %s and other registries do without", what, self._owner, host)
 
     def _cert_dir(self, host: str) -> str | None:
         """The first folder that exists, looked for once a host; its name has the port (containers-certs.d(5))."""

@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
+from math import isfinite
 from typing import Final, Protocol
 
+from plimsoll.errors import UsageError
 from plimsoll.model.reference import DockerReference
 
 DEFAULT_CONCURRENCY: Final = 64
@@ -32,7 +34,14 @@ class IdentityToken:
     value: str = field(repr=False)
 
 
-Login = Credentials | IdentityToken
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistryToken:
+    """What a registry itself takes as a Bearer token, as it is; never shown."""
+
+    value: str = field(repr=False)
+
+
+Login = Credentials | IdentityToken | RegistryToken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,20 +109,39 @@ class Routes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpSettings:
-    """How hard and how long to try; durations in seconds, ``requests_per_s`` for each host, None for no limit."""
+    """How hard and how long to try; durations in seconds, ``requests_per_s`` for each host, None for no limit.
+
+    ``retry_delay_s`` None is a back-off that doubles; ``user_agent_prefix`` stands before our name.
+    """
 
     connections_per_host: int = DEFAULT_CONCURRENCY
     retries: int = DEFAULT_RETRIES
     timeout_s: float = DEFAULT_TIMEOUT_S
     requests_per_s: float | None = None
     auth_realms: frozenset[str] = frozenset()
+    retry_delay_s: float | None = None
+    user_agent_prefix: str = ""
+
+    def check(self) -> None:
+        """Raise UsageError for numbers under which no request could be sent, or none would ever end."""
+        if self.connections_per_host < 1:
+            raise UsageError(f"connections_per_host={self.connections_per_host}: at least 1")
+        if self.retries < 0:
+            raise UsageError(f"retries={self.retries}: at least 0")
+        if not (isfinite(self.timeout_s) and self.timeout_s > 0):
+            raise UsageError(f"timeout_s={self.timeout_s}: a number of seconds above 0")
+        if self.requests_per_s is not None and not (isfinite(self.requests_per_s) and self.requests_per_s > 0):
+            raise UsageError(f"requests_per_s={self.requests_per_s}: a number above 0, or None for no limit")
+        if self.retry_delay_s is not None and not (isfinite(self.retry_delay_s) and self.retry_delay_s > 0):
+            raise UsageError(f"retry_delay_s={self.retry_delay_s}: a number of seconds above 0, or None for a back-off")
 
 
 class Layers(Enum):
-    """How deep an image is read: the manifest alone, or every blob hashed."""
+    """How deep an image is read: the manifest alone, every blob hashed, or its layers unpacked and compared too."""
 
     NONE = "none"
     DIGEST = "digest"
+    DIFFID = "diffid"
 
 
 class IndexPolicy(Enum):
@@ -133,6 +161,7 @@ class Settings:
     ``index_policy`` None is CHILDREN where a platform is given, else INDEX.
     ``offline`` forbids every connection but to registries and their token services: keys of a KMS are not to be had.
     ``credentials`` belong to ``credentials_host`` only; None there means the first docker reference's host.
+    ``anonymous`` asks as nobody, whatever the auth files hold. ``tmpdir`` is where compressed archives are unpacked to.
     """
 
     concurrency: int = DEFAULT_CONCURRENCY
@@ -143,8 +172,16 @@ class Settings:
     tls_verify: bool | None = None
     cert_dir: str | None = None
     authfile: str | None = None
-    credentials: Credentials | None = None
+    credentials: Credentials | RegistryToken | None = None
     credentials_host: str | None = None
     registries_d: str | None = None
     registries_conf: str | None = None
     offline: bool = False
+    anonymous: bool = False
+    tmpdir: str | None = None
+
+    def check(self) -> None:
+        """Raise UsageError for numbers that no run can have; whoever enters a Verifier need not call it."""
+        if self.concurrency < 1:
+            raise UsageError(f"concurrency={self.concurrency}: at least 1")
+        self.http.check()

@@ -60,6 +60,15 @@ class _Run(Generic[Item, Result]):
         if len(self.workers) < self._concurrency and not self._exhausted:
             self.workers.append(asyncio.create_task(self._worker()))
 
+    def drain(self, untaken: Callable[[Result], None]) -> None:
+        """Tell ``untaken`` what nobody took."""
+        while not self.finished.empty():
+            match self.finished.get_nowait():
+                case _End() | _Failure():
+                    pass
+                case result:
+                    untaken(result)
+
     async def _worker(self) -> None:
         """Take item after item until there is none."""
         try:
@@ -89,9 +98,15 @@ class _Run(Generic[Item, Result]):
 
 
 async def run_many(
-    work: Callable[[Item, int], Awaitable[Result]], items: Iterable[Item] | AsyncIterable[Item], *, concurrency: int
+    work: Callable[[Item, int], Awaitable[Result]],
+    items: Iterable[Item] | AsyncIterable[Item],
+    *,
+    concurrency: int,
+    untaken: Callable[[Result], None] = lambda _: None,
 ) -> AsyncGenerator[Result, None]:
     """Results of ``work(item, position)`` as they finish; closing it cancels what is in flight.
+
+    ``untaken`` is told each result that was finished and, since the run is cut, is given to nobody.
 
     Raises ValueError for a concurrency below 1, whatever the input's own iteration or ``work`` raises, and RuntimeError
     where something else than this run cancelled an item's work.
@@ -118,6 +133,7 @@ async def run_many(
         for task in run.workers:
             task.cancel()
         await asyncio.gather(*run.workers, return_exceptions=True)
+        run.drain(untaken)
         await source.aclose()
 
 

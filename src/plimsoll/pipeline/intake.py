@@ -6,6 +6,7 @@ Every reference read becomes exactly one record later, so what cannot be a refer
 from __future__ import annotations
 
 import asyncio
+import codecs
 import os
 import stat
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
@@ -15,7 +16,7 @@ from fnmatch import fnmatchcase
 from typing import BinaryIO, Final
 
 from plimsoll import limits
-from plimsoll.errors import InvalidReferenceError, PlimsollError, UsageError
+from plimsoll.errors import ConfigError, ContentError, InvalidReferenceError, PlimsollError, UsageError
 from plimsoll.model.reference import DockerReference, Reference, is_attachment_tag, parse_reference
 from plimsoll.model.verdict import Reason
 
@@ -39,24 +40,75 @@ def read_entry(text: str) -> Entry:
     try:
         return parse_reference(text)
     except UsageError as error:
-        return Unread(text=text, reason=Reason.of(error))
+        return _unread(text, error)
+
+
+def _unread(text: str, error: PlimsollError) -> Unread:
+    """Lone surrogates, which no JSON may hold, are written as escapes, as they are on a terminal."""
+    return Unread(text=text.encode("utf-8", "backslashreplace").decode(), reason=Reason.of(error))
 
 
 async def lines_of(stream: BinaryIO) -> AsyncGenerator[str, None]:
-    """The references a file lists: one a line, blank lines and ``#`` comments skipped.
+    """The references of ``numbered_lines_of`` alone."""
+    async with aclosing(numbered_lines_of(stream)) as lines:
+        async for _, line in lines:
+            yield line
+
+
+async def numbered_lines_of(stream: BinaryIO) -> AsyncGenerator[tuple[int, str], None]:
+    """The references a file lists, and their lines, counted from 1: one a line, blank lines and ``#`` comments skipped.
 
     Bytes that are no UTF-8 come as lone surrogates, which no reference has. What follows the cap on a line is dropped
-    and the line, too long to be a reference, is refused as one.
+    and the line, too long to be a reference, is refused as one. Raises ConfigError for what cannot be read on.
     """
     lines = _pipe_lines(stream) if _is_waited_for(stream.fileno()) else _file_lines(stream)
-    async with aclosing(lines):
-        async for raw in lines:
-            # Only ASCII's white space goes: what Unicode calls a space, a control character say, is no part of a name.
-            line = raw.strip()
-            if not line and len(raw) > _LINE_BYTES:
-                line = raw  # cut, and all that is left are spaces: no blank line
-            if line and not line.startswith(b"#"):
-                yield line.decode("utf-8", "surrogateescape")
+    mark, number = codecs.BOM_UTF8, 0
+    try:
+        async with aclosing(lines):
+            async for raw in lines:
+                number += 1
+                # Only ASCII's white space goes: what Unicode calls a space, a control character say, is in no name.
+                line = raw.removeprefix(mark).strip()
+                mark = b""
+                if len(raw) > _LINE_BYTES:
+                    line = raw.lstrip() or raw  # cut: the spaces at its end may have stood before more
+                if line and not line.startswith(b"#"):
+                    yield number, line.decode("utf-8", "surrogateescape")
+    except OSError as error:
+        raise ConfigError(f"--from {_name_of(stream)}: {error.strerror or error}") from error
+
+
+def _name_of(stream: BinaryIO) -> str:
+    """As on the command line; stdin, a descriptor, has a number for its name."""
+    return stream.name if isinstance(stream.name, str) else "-"
+
+
+class Listing:
+    """The texts of a run: those given, then those that files list.
+
+    ``broken`` is why a list could not be read to its end: the texts end there, and what came before is still judged.
+    ``place`` is where the last text stands: the list, as the command line names it, and the line; None for one given.
+    """
+
+    def __init__(self, given: tuple[str, ...], lists: tuple[BinaryIO, ...]) -> None:
+        self._given = given
+        self._lists = lists
+        self.broken: ConfigError | None = None
+        self.place: tuple[str, int] | None = None
+
+    async def texts(self) -> AsyncGenerator[str, None]:
+        """Each text, in order."""
+        for text in self._given:
+            yield text
+        for stream in self._lists:
+            try:
+                async with aclosing(numbered_lines_of(stream)) as lines:
+                    async for number, text in lines:
+                        self.place = _name_of(stream), number
+                        yield text
+            except ConfigError as error:
+                self.broken = error
+                return
 
 
 def _is_waited_for(descriptor: int) -> bool:
@@ -120,12 +172,16 @@ TagsOf = Callable[[DockerReference], AsyncGenerator[str, None]]
 
 
 class TagExpansion:
-    """``--all-tags``: each text names a repository and stands for its tags; ``attachments`` counts tags left out."""
+    """``--all-tags``: each text names a repository and stands for its tags; ``attachments`` counts tags left out.
+
+    ``cut`` says whether the run ended before a repository had been listed to its end.
+    """
 
     def __init__(self, tags_of: TagsOf, *, patterns: tuple[str, ...]) -> None:
         self._tags_of = tags_of
         self._patterns = patterns
         self.attachments = 0
+        self.cut = False
 
     async def expand(self, texts: AsyncIterator[str]) -> AsyncGenerator[Entry, None]:
         """One entry a tag; one Unread for a repository that gives none, or cannot be listed."""
@@ -133,11 +189,13 @@ class TagExpansion:
             try:
                 repository = parse_repository(text)
             except UsageError as error:
-                yield Unread(text=text, reason=Reason.of(error))
+                yield _unread(text, error)
                 continue
+            self.cut = True
             async with aclosing(self._tags(repository)) as entries:
                 async for entry in entries:
                     yield entry
+            self.cut = False
 
     async def _tags(self, repository: DockerReference) -> AsyncGenerator[Entry, None]:
         name = f"docker://{repository.repository}"
@@ -151,7 +209,9 @@ class TagExpansion:
                         found = True
                         yield _tagged(repository, tag)
         except PlimsollError as error:
-            yield Unread(text=name, reason=Reason(code=error.code, message=f"the tags could not be listed: {error}"))
+            # A list that is no list, or has no end, says nothing of any image: that rejects none.
+            code = "server-error" if isinstance(error, ContentError) else error.code
+            yield Unread(text=name, reason=Reason(code=code, message=f"the tags could not be listed: {error}"))
             return
         if not found:
             which = f" that matches {' or '.join(self._patterns)}" if self._patterns else ""

@@ -6,10 +6,11 @@ import hashlib
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Self, cast
+from typing import Final, Self, cast
 
 from plimsoll.config.policy_file import find_policy
 from plimsoll.errors import UnreadableKeyError
+from plimsoll.model.digest import Digest
 from plimsoll.model.identity import Identity
 from plimsoll.model.location import Location
 from plimsoll.model.trust import HashName, parse_pem_key
@@ -24,6 +25,9 @@ from plimsoll.policy.root_needs import needs_root
 from plimsoll.policy.scope import Selected, select
 from plimsoll.signatures.formats import SctDemand
 from plimsoll.signatures.statement import predicate_type_of
+
+ACCEPT_ANYTHING: Final = b'{"default":[{"type":"insecureAcceptAnything"}]}'
+"""What ``--insecure-policy`` stands for, written out (containers-policy.json(5))."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,11 +84,13 @@ class Policy:
 
     @classmethod
     def accept_anything(cls) -> Self:
-        """Skopeo's ``--insecure-policy``: every image is accepted, nothing is verified."""
-        document = PolicyDocument(
-            default=(AcceptAnything(),), transports={}, digest="insecure-policy", origin="--insecure-policy"
-        )
-        return cls(document=document, digest="insecure-policy")
+        """Skopeo's ``--insecure-policy``: every image is accepted, nothing is verified.
+
+        Its digest is that of the policy.json which says the same (``ACCEPT_ANYTHING``).
+        """
+        digest = str(Digest.of(ACCEPT_ANYTHING))
+        document = PolicyDocument(default=(AcceptAnything(),), transports={}, digest=digest, origin="--insecure-policy")
+        return cls(document=document, digest=digest)
 
     @classmethod
     def from_keys(

@@ -7,12 +7,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from plimsoll.config.access import Access
-from plimsoll.config.auth_file import read_auth_files
+from plimsoll.config.auth_file import AuthFiles, read_auth_files
 from plimsoll.config.proxies import Proxies
 from plimsoll.config.registries_files import read_registries_conf
 from plimsoll.model.reference import DockerReference
-from plimsoll.model.settings import Routes, Settings
+from plimsoll.model.settings import Routes, Settings, TLSSettings
 from plimsoll.transport.opening import Transports
+from plimsoll.transport.tls import client_context
 
 if TYPE_CHECKING:
     from plimsoll.transport.registry import RegistrySource
@@ -25,10 +26,14 @@ class Reach:
     def __init__(self, settings: Settings, *, environ: Mapping[str, str]) -> None:
         self._access = Access(
             settings,
-            auth_files=read_auth_files(authfile=settings.authfile, environ=environ),
+            auth_files=AuthFiles()
+            if settings.anonymous
+            else read_auth_files(authfile=settings.authfile, environ=environ),
             registries=read_registries_conf(settings.registries_conf, environ),
             environ=environ,
         )
+        # Made for nobody: what cannot be used of --cert-dir is found out before an image waits for it.
+        client_context(TLSSettings(cert_dir=settings.cert_dir))
         self.transports = Transports(
             settings.http,
             credentials_for=self._access.credentials_for,
@@ -38,6 +43,7 @@ class Reach:
                 repository_for=self._access.repository_for,
                 proxy_for=Proxies(environ).proxy_for,
             ),
+            tmpdir=settings.tmpdir,
         )
 
     def own_credentials(self, reference: DockerReference) -> None:

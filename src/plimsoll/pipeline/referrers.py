@@ -72,4 +72,5 @@ async def _index(subject: Digest, *, source: Source) -> Mapping[str, object]:
         raise SigningError(
             f"the tag {subject.tag} should list referrers, and names a {found.media_type}: left as it is"
         )
-    return cast("Mapping[str, object]", read_json(raw.data, max_depth=limits.JSON_DEPTH))
+    document = read_json(raw.data, max_depth=limits.JSON_DEPTH, max_values=limits.MANIFEST_VALUES)
+    return cast("Mapping[str, object]", document)

@@ -84,9 +84,10 @@ class SharedSource:
         """As below, and not remembered: a layer may be of any size."""
         return self._below.stream(descriptor)
 
-    async def referrers(self, digest: Digest) -> tuple[Descriptor, ...]:
+    async def referrers(self, digest: Digest, *, whole: bool) -> tuple[Descriptor, ...]:
         """As below."""
-        return await self._memory.once(("referrers", digest), lambda: self._below.referrers(digest))
+        question = ("referrers", digest, whole)
+        return await self._memory.once(question, lambda: self._below.referrers(digest, whole=whole))
 
     async def stored_signatures(self, base: str, digest: Digest) -> tuple[bytes, ...]:
         """As below."""

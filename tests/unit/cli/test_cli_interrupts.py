@@ -1,5 +1,6 @@
 """Runs that end before their time, as processes of their own: signals, full disks, closed pipes, silent registries."""
 
+import fcntl
 import json
 import os
 import re
@@ -8,7 +9,8 @@ import signal
 import socket
 import subprocess
 import sys
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,8 @@ IMAGE = f"oci:{VECTORS / 'cosign-k1'}:v1"
 UNSIGNED = f"oci:{VECTORS / 'unsigned'}:v1"
 TRUST = ("--key", str(VECTORS / "keys" / "k1.pub"), "--insecure-ignore-tlog")
 WAIT_S = 30
+LONG = 300
+"""Images whose report fills a pipe."""
 
 
 class Silent:
@@ -51,7 +55,7 @@ def silent():
 
 
 @contextmanager
-def started(*words, home, stdin=None, stdout=subprocess.PIPE, shell='exec "$@"'):
+def started(*words, home, stdin=None, stdout=subprocess.PIPE, stderr=subprocess.PIPE, shell='exec "$@"'):
     env = {
         name: value for name, value in os.environ.items() if not name.startswith(("REGISTRY_", "CONTAINERS_", "XDG_"))
     }
@@ -60,7 +64,7 @@ def started(*words, home, stdin=None, stdout=subprocess.PIPE, shell='exec "$@"')
         env=env | {"HOME": str(home)},
         stdin=stdin or subprocess.DEVNULL,
         stdout=stdout,
-        stderr=subprocess.PIPE,
+        stderr=stderr,
         text=True,
     )
     try:
@@ -98,9 +102,138 @@ def test_an_interrupted_run_prints_what_is_done_and_counts_the_rest(silent, tmp_
         last.wait_for_a_request()
         code, out, err = end(process, send)
     verdicts, summary = parse(form, out)
-    assert (code, err) == (130, "")
+    assert (code, err) == (130 if send is signal.SIGINT else 143, "")
     assert [(verdict["position"], verdict["verdict"]) for verdict in verdicts] == [(1, "accepted")]
     assert (summary["images"], summary["accepted"], summary["not_judged"]) == (1, 1, 2)
+
+
+@pytest.mark.parametrize("form", ["json", "jsonl"])
+@pytest.mark.parametrize(("image", "verdict", "expected"), [(IMAGE, "accepted", 4), (UNSIGNED, "rejected", 3)])
+def test_a_run_whose_time_is_over_prints_what_is_done(silent, tmp_path, form, image, verdict, expected):
+    first, last = silent(), silent()
+    words = ["--command-timeout", "1h", "-j2", "--format", form, first.image, image, last.image]
+    with started(*words, home=tmp_path) as process:
+        first.wait_for_a_request()
+        last.wait_for_a_request()
+        code, out, err = end(process, signal.SIGALRM)  # which the system sends when the time is over
+    verdicts, summary = parse(form, out)
+    assert (code, [found["verdict"] for found in verdicts], summary["not_judged"]) == (expected, [verdict], 2)
+    assert err == "plimsoll: the time of --command-timeout is over: what is left is not judged\n"
+
+
+BEFORE = 'python=$1; shift 3; exec "$python" -m plimsoll --command-timeout 300ms "$@"'
+
+
+@pytest.mark.parametrize(("words", "shell"), [(["--command-timeout=300ms"], 'exec "$@"'), ([], BEFORE)])
+def test_the_time_of_a_command_comes_to_its_end(silent, tmp_path, words, shell):
+    """On a slow machine that may be before the run has begun; it ends, and nothing is accepted."""
+    with started(*words, silent().image, home=tmp_path, shell=shell) as process:
+        code, out, err = end(process)
+    assert code in (1, 4)
+    assert "ACCEPTED" not in out
+    assert err.startswith("plimsoll: the time of --command-timeout is over: ")
+
+
+def test_other_commands_are_bounded_too(silent, tmp_path):
+    explain = 'python=$1; shift 7; exec "$python" -m plimsoll --command-timeout 300ms policy explain "$@"'
+    with started("--insecure-policy", silent().image, home=tmp_path, shell=explain) as process:
+        code, out, err = end(process)
+    assert (code, out) == (1, "")
+    assert err == "plimsoll: the time of --command-timeout is over: the command was ended\n"
+
+
+def test_one_that_is_not_reached_changes_nothing(tmp_path):
+    with started("--command-timeout", "0", "--command-timeout", "1h", IMAGE, home=tmp_path) as process:
+        code, _, err = end(process)
+    assert (code, err) == (0, "")
+
+
+@pytest.mark.parametrize(("send", "expected"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_listing_that_is_cut_counts_its_repository_as_not_judged(silent, tmp_path, send, expected):
+    registry = silent()
+    repository = registry.image.removesuffix(":v1")
+    with started("--all-tags", "--format", "jsonl", repository, home=tmp_path) as process:
+        registry.wait_for_a_request()
+        code, out, _ = end(process, send)
+    verdicts, summary = parse("jsonl", out)
+    assert (code, verdicts, summary["images"], summary["not_judged"]) == (expected, [], 0, 1)
+
+
+@pytest.mark.parametrize(("form", "send", "expected"), [("text", signal.SIGINT, 130), ("jsonl", signal.SIGTERM, 143)])
+def test_a_reader_that_stalls_does_not_make_ctrl_c_dead(silent, tmp_path, form, send, expected):
+    registry = silent()
+    reading, writing = os.pipe()
+    held = fill(writing)
+    with (
+        open(reading, "rb") as reader,
+        open(writing, "wb") as pipe,
+        started("-j1", "--format", form, IMAGE, registry.image, home=tmp_path, stdout=pipe) as process,
+    ):
+        registry.wait_for_a_request()
+        pipe.close()
+        code, _, err = end(process, send)
+        assert reader.read(held) == bytes(held)
+    assert code == expected
+    assert err == (
+        "plimsoll: stdout: nobody reads it; 0 verdicts were written, "
+        "2 more references had been read and are not reported\n"
+    )
+
+
+def fill(writing):
+    """Write until nothing more goes in: how much that was."""
+    held = 0
+    os.set_blocking(writing, False)
+    for size in (4096, 1):  # the last page takes the rest
+        with suppress(BlockingIOError):
+            while True:
+                held += os.write(writing, bytes(size))
+    os.set_blocking(writing, True)
+    return held
+
+
+def test_nor_while_two_policies_are_compared(tmp_path, long_list):
+    old, new = tmp_path / "old.json", tmp_path / "new.json"
+    old.write_text('{"default":[{"type":"insecureAcceptAnything"}]}')
+    new.write_text('{"default":[{"type":"reject"}]}')
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+    diff = 'python=$1; shift 7; exec "$python" -m plimsoll policy diff "$@"'
+    with (
+        open(reading, "rb"),
+        open(writing, "wb") as pipe,
+        started(str(old), str(new), "--from", long_list, home=tmp_path, stdout=pipe, shell=diff) as process,
+    ):
+        wait_until_full(pipe)
+        pipe.close()
+        code, _, err = end(process, signal.SIGINT)
+    assert (code, err) == (130, "")
+
+
+def wait_until_full(pipe):
+    """As long as somebody could write to it at once; the run then waits for who reads it."""
+    asked = select.poll()
+    asked.register(pipe, select.POLLOUT)
+    for _ in range(WAIT_S * 20):
+        if not asked.poll(0):
+            return
+        time.sleep(0.05)
+    raise AssertionError("the pipe never filled")
+
+
+def test_a_reader_that_goes_on_after_a_while_gets_all(tmp_path, long_list):
+    reading, writing = os.pipe()
+    with (
+        open(reading, "rb") as reader,
+        open(writing, "wb") as pipe,
+        started("--from", long_list, "--format", "jsonl", home=tmp_path, stdout=pipe) as process,
+    ):
+        wait_until_full(pipe)
+        pipe.close()
+        lines = reader.read().splitlines()
+        code, _, err = end(process)
+    assert (code, err) == (0, "")
+    assert len(lines) == LONG + 1
 
 
 def test_an_interrupted_text_run_says_how_many_were_not_judged(silent, tmp_path):
@@ -163,7 +296,7 @@ def test_fail_fast_does_not_wait_for_a_slow_image_before_it(silent, tmp_path, fo
 @pytest.fixture
 def long_list(tmp_path):
     path = tmp_path / "list"
-    path.write_text(f"{IMAGE}\n" * 200)
+    path.write_text(f"{IMAGE}\n" * LONG)
     return str(path)
 
 
@@ -242,6 +375,27 @@ def test_a_terminal_is_read_line_by_line_and_left_as_it_was(tmp_path):
         os.close(theirs)
 
 
+def test_a_bar_and_verdicts_on_one_terminal_do_not_run_into_each_other(tmp_path):
+    ours, theirs = os.openpty()
+    with started("--from", "-", home=tmp_path, stdin=subprocess.PIPE, stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        shown = b""
+        while b" images/s" not in shown:  # the bar, before any verdict
+            shown += os.read(ours, 65536)
+        process.stdin.write(f"{IMAGE}\n" * 3)
+        process.stdin.close()
+        with suppress(OSError):  # the terminal's end
+            while data := os.read(ours, 65536):
+                shown += data
+        code = process.wait(WAIT_S)
+    os.close(ours)
+    # What a terminal shows of a line: what follows the last clearing of it.
+    lines = [line.rpartition("\x1b[K")[2] for line in shown.decode().replace("\r\n", "\n").split("\n")]
+    assert code == 0
+    assert lines.pop() == ""
+    assert [line.split()[0] for line in lines] == ["ACCEPTED", "image:", "cosign"] * 3 + ["3"]
+
+
 def test_progress_is_written_to_stderr_only(tmp_path):
     ours, theirs = os.openpty()
     try:
@@ -256,3 +410,17 @@ def test_progress_is_written_to_stderr_only(tmp_path):
     assert found.returncode == 0
     assert all(line.startswith(b"{") for line in found.stdout.splitlines())
     assert shown == b"" or shown.endswith(b"\r\x1b[K")
+
+
+def test_ctrl_c_while_the_command_is_being_read_is_no_traceback(tmp_path):
+    """As the first import of it sees it, whenever that is."""
+    (tmp_path / "argparse.py").write_text("raise KeyboardInterrupt\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "plimsoll", "version"],
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=WAIT_S,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")

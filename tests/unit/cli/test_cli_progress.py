@@ -1,5 +1,7 @@
 import io
+import os
 import socket
+from contextlib import suppress
 
 import pytest
 
@@ -54,6 +56,39 @@ def test_auto_asks_the_terminal(monkeypatch, clock, terminal, kind):
     assert watch(monkeypatch, clock, "auto", **options) == watch(monkeypatch, clock, kind, **options)
 
 
+def test_a_text_takes_the_place_of_a_bar_that_is_shown(monkeypatch, clock):
+    monkeypatch.setattr(progress_module.sys, "stderr", Terminal())
+    bar, plain = Progress("bar", total=None), Progress("plain", total=None)
+    assert bar.over("x\n") == "x\n"
+    clock[0] += PLAIN_EVERY_S
+    bar.update(Summary(images=1))
+    plain.update(Summary(images=1))
+    assert [bar.over("x\n"), bar.over("y\n"), plain.over("x\n")] == ["\r\x1b[Kx\n", "y\n", "x\n"]
+
+
+def test_a_stderr_that_is_full_is_not_waited_for(monkeypatch, clock):
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writing, bytes(65536))
+    os.set_blocking(writing, True)
+    with open(reading, "rb"), open(writing, "w") as full:
+        monkeypatch.setattr(progress_module.sys, "stderr", full)
+        progress = Progress("plain", total=None)
+        clock[0] += PLAIN_EVERY_S
+        progress.update(Summary(images=1))  # would never return
+        os.read(reading, 65536)
+        progress.update(Summary(images=1))
+        full.flush()
+        os.set_blocking(reading, False)
+        data = b""
+        with suppress(BlockingIOError):
+            while chunk := os.read(reading, 65536):
+                data += chunk
+    assert data.strip(b"\0").startswith(b"1 images")
+
+
 def test_none_says_nothing_and_a_short_run_needs_no_word(monkeypatch, clock):
     assert watch(monkeypatch, clock, "none", every=100) == ""
     assert watch(monkeypatch, clock, "plain", every=1) == ""
@@ -61,7 +96,8 @@ def test_none_says_nothing_and_a_short_run_needs_no_word(monkeypatch, clock):
 
 
 def test_the_formats_and_their_order():
-    assert {name: made.ordered for name, made in FORMATS.items()} == {"text": True, "json": True, "jsonl": False}
+    assert list(FORMATS) == ["text", "json", "jsonl", "junit", "sarif"]
+    assert [name for name, made in FORMATS.items() if not made.ordered] == ["jsonl"]
 
 
 def test_a_run_that_stalls_still_tells_where_it_is(monkeypatch, capsys, tmp_path):

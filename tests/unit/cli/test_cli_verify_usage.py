@@ -179,6 +179,46 @@ def test_trust_that_makes_no_sense_is_exit_1(capfd, words, said):
         assert part in err
 
 
+AD_HOC = [
+    "--insecure-ignore-tlog=false",
+    "--insecure-ignore-sct=false",
+    "--cosign-compatible=false",
+    "--threshold=0",
+    "--threshold=",
+    "--annotations=",
+    "-a=",
+    "--attestation-type=",
+    "--signature-digest-algorithm=",
+    "--key=",
+    "--certificate-identity=",
+    "--certificate-identity-regexp=",
+    "--certificate-oidc-issuer=",
+    "--certificate-oidc-issuer-regexp=",
+    "--certificate-github-workflow-ref=",
+    "--ca-roots=",
+    "--ca-intermediates=",
+]
+
+
+@pytest.mark.parametrize("command", [["verify"], ["policy", "explain"], ["policy", "test", "--cases"]])
+@pytest.mark.parametrize("word", AD_HOC)
+def test_what_is_given_and_says_nothing_never_falls_through_to_a_policy(capfd, monkeypatch, policy, command, word):
+    monkeypatch.setenv("CONTAINERS_POLICY_JSON", policy)  # it accepts everything
+    image = IMAGE
+    if command[-1] == "--cases":
+        cases = Path(policy).with_name("cases.json")
+        cases.write_text(json.dumps([{"image": UNSIGNED, "expect": "accepted"}]))
+        command, image = [*command, str(cases)], None
+    words = [*command, *filter(None, [image])]
+    assert run(capfd, *words)[0] == 0  # its twin
+    refuse(capfd, *words, word)
+
+
+@pytest.mark.parametrize("word", ["--insecure-policy=false", "--require-signed=false", "--policy="])
+def test_keys_and_a_policy_that_is_denied_exclude_each_other_too(capfd, word):
+    assert word.partition("=")[0] in refuse(capfd, "verify", *TRUST, word, IMAGE)
+
+
 @pytest.mark.parametrize(
     "document",
     ["", "{}", "[]", '{"default":[]}', '{"default":[{"type":"reject"}],"x":1}', '{"default":[{"type":"new"}]}'],
@@ -268,6 +308,36 @@ def test_a_log_entry_is_demanded_unless_ignored(capfd):
     assert run(capfd, *trust, "--offline", logged)[0] == 0
 
 
+@pytest.mark.parametrize("form", ["text", "json", "jsonl"])
+def test_a_list_that_breaks_off_is_named_and_what_came_before_is_judged(capfd, form):
+    lists = ("--from", "/proc/self/mem", "--from", "/dev/null")  # its first page is never mapped: EIO
+    code, out, err = run(capfd, "verify", *TRUST, "--format", form, IMAGE, UNSIGNED, *lists)
+    assert code == 1
+    assert err == "plimsoll: --from /proc/self/mem: Input/output error; what it lists after that is not judged\n"
+    if form == "text":
+        assert "2 images: 1 accepted, 1 rejected" in out
+    else:
+        summary = json.loads(out)["summary"] if form == "json" else records(out)[-1]
+        assert (summary["images"], summary["accepted"], summary["rejected"]) == (2, 1, 1)
+
+
+def test_two_policies_are_compared_by_what_came_before_a_list_broke_off(capfd, policy):
+    code, out, err = run(capfd, "policy", "diff", policy, policy, IMAGE, "--from", "/proc/self/mem")
+    assert code == 1
+    assert out.startswith("1 image")
+    assert err == "plimsoll: --from /proc/self/mem: Input/output error; what it lists after that is not compared\n"
+
+
+def test_insecure_policy_has_the_digest_of_the_policy_that_says_the_same(capfd, policy):
+    Path(policy).write_text('{"default":[{"type":"insecureAcceptAnything"}]}')
+    found = {
+        records(run(capfd, "verify", "--format", "jsonl", *words, IMAGE)[1])[-1]["policy"]
+        for words in (["--insecure-policy"], ["--policy", policy])
+    }
+    assert len(found) == 1
+    assert found.pop().startswith("sha256:")
+
+
 @pytest.mark.parametrize("text", ["", "\n\n", "# nothing\n", "   \n\t\n"])
 @pytest.mark.parametrize("form", ["text", "json", "jsonl"])
 def test_an_empty_list_is_exit_1(capfd, tmp_path, text, form):
@@ -290,7 +360,7 @@ def test_every_line_of_every_list_is_one_record_in_order(capfd, tmp_path):
     assert (code, err) == (3, "")
     verdicts = json.loads(out)["verdicts"]
     assert [verdict["position"] for verdict in verdicts] == [0, 1, 2, 3, 4, 5]
-    assert [verdict["image"] for verdict in verdicts] == [UNSIGNED, IMAGE, "UPPER", "\udcff", IMAGE, UNSIGNED]
+    assert [verdict["image"] for verdict in verdicts] == [UNSIGNED, IMAGE, "UPPER", "\\udcff", IMAGE, UNSIGNED]
     assert [verdict["verdict"][0] for verdict in verdicts] == list("rauuar")
     assert verdicts[2]["reasons"][0]["code"] == "invalid-reference"
 

@@ -20,6 +20,7 @@ from plimsoll.model.settings import (
     CredentialsFor,
     EndpointsFor,
     IdentityToken,
+    RegistryToken,
     Settings,
     TLSFor,
     TLSSettings,
@@ -47,7 +48,7 @@ def access(settings: Settings, auth_files: AuthFiles | None = None, *, root: Pat
 
 def user(found: Access, host: str) -> str | None:
     login = asyncio.run(found.credentials_for(host, "ns/app"))
-    assert not isinstance(login, IdentityToken)
+    assert not isinstance(login, IdentityToken | RegistryToken)
     return None if login is None else login.username
 
 
@@ -94,6 +95,35 @@ def test_given_credentials_come_before_a_file():
     found = access(Settings(credentials=GIVEN, credentials_host="r.example"), files(**{"r.example": "filed"}))
 
     assert user(found, "r.example") == "given"
+
+
+def test_a_registry_token_goes_where_credentials_go():
+    token = RegistryToken(value="t")
+    found = access(Settings(credentials=token, credentials_host="r.example"), files(**{"other.example": "filed"}))
+
+    assert asyncio.run(found.credentials_for("r.example", "ns/app")) is token
+    assert user(found, "other.example") == "filed"
+    assert user(found, "evil.io") is None
+
+
+def test_who_asks_as_nobody_has_no_credentials_and_asks_no_helper():
+    conf = parse_registries_conf(ConfigFile(origin="c", data=b'credential-helpers = ["none-such"]'))
+    found = Access(
+        Settings(anonymous=True), auth_files=files(**{"r.example": "filed"}), environ={}, registries=conf, system=()
+    )
+
+    assert user(found, "r.example") is None
+    with pytest.raises(CredentialHelperError):  # its twin
+        asyncio.run(
+            Access(Settings(), auth_files=AuthFiles(), environ={}, registries=conf, system=()).credentials_for("r", "a")
+        )
+
+
+def test_a_folder_for_what_is_unpacked_must_be_there(tmp_path: Path):
+    access(Settings(tmpdir=str(tmp_path)))
+    for path in ("", "/no/such/folder", f"{tmp_path}/\0"):
+        with pytest.raises(ConfigError, match="--tmpdir"):
+            access(Settings(tmpdir=path))
 
 
 def test_docker_hub_by_any_of_its_names():

@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -322,3 +323,26 @@ def test_no_bytes_give_anything_but_a_trust_root_error(data):
 @pytest.mark.parametrize(("time_s", "text"), [(0, "1970-01-01"), (-1e12, "1-01-01"), (1e12, "9999-12-31")])
 def test_every_time_can_be_shown(time_s, text):
     assert text in instant(time_s)
+
+
+@settings(max_examples=60)
+@given(st.none() | st.binary(max_size=4), st.none() | st.sampled_from([DATA, DATA + b" ", b""]), st.data())
+def test_any_store_is_empty_whole_or_refused(damage, kept, data):
+    record = write_record(RECORDED)
+    if damage is not None:
+        at, to = sorted(data.draw(st.tuples(st.integers(0, len(record)), st.integers(0, len(record)))))
+        record = record[:at] + damage + record[to:]
+    with tempfile.TemporaryDirectory() as folder:
+        assert read_refreshed(folder) is None
+        if kept is not None:
+            Path(folder, root_name(RECORDED.sha256)).write_bytes(kept)
+        assert read_refreshed(folder) is None
+        Path(folder, RECORD).write_bytes(record)
+        try:
+            found = read_refreshed(folder)
+        except TrustRootError:
+            assert record != write_record(RECORDED) or kept != DATA
+            return
+    assert found is not None
+    assert found.record == parse_record(record)
+    assert (found.file.data, found.record.sha256) == (DATA, RECORDED.sha256)

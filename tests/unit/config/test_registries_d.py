@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import json
 import logging
+import tempfile
 from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plimsoll import limits
@@ -340,3 +341,91 @@ def test_new_signatures_go_to_the_staging_place_of_the_most_specific_section_tha
     assert read_registries_d(str(tmp_path / "none"), {"HOME": "/h"}).written_lookaside(
         parse_docker_reference("a/b")
     ) == read_registries_d(str(tmp_path / "none"), {"HOME": "/h"}).lookaside(parse_docker_reference("a/b"))
+
+
+# --- any sections ------------------------------------------------------------------------------------------------
+URLS = st.sampled_from(["file:///a", "https://r.example/b", "é: #"])
+SECTION = st.fixed_dictionaries(
+    {},
+    optional={
+        "use-sigstore-attachments": st.booleans() | st.none(),
+        "lookaside": URLS | st.none() | st.just(""),
+        "lookaside-staging": URLS | st.none(),
+        "sigstore": URLS,
+        "sigstore-staging": URLS,
+        "unknown": st.integers(),
+    },
+)
+SCOPES = ["r.example", "r.example/ns", "r.example/ns/app", "r.example/ns/app:v1", "other.example"]
+FILE = st.fixed_dictionaries(
+    {},
+    optional={
+        "default-docker": st.none() | SECTION,
+        "docker": st.none() | st.dictionaries(st.sampled_from(SCOPES), st.none() | SECTION, max_size=3),
+    },
+)
+
+
+def read_files(files: list[object]) -> RegistriesD:
+    with tempfile.TemporaryDirectory() as folder:
+        for at, document in enumerate(files):
+            # JSON is YAML.
+            Path(folder, f"{at}.yaml").write_text(json.dumps(document), encoding="utf-8")
+        return read_registries_d(folder, {"HOME": "/home/a"})
+
+
+def first(files: list[dict], *names: str) -> object:
+    """What the most specific section says that has one of ``names``."""
+    sections = [(file.get("docker") or {}).get(scope) for scope in reversed(SCOPES[:4]) for file in files]
+    for section in [*sections, *[file.get("default-docker") for file in files]]:
+        for name in names:
+            if (section or {}).get(name) not in (None, ""):
+                return section[name]
+    return None
+
+
+@settings(max_examples=100)
+@given(st.lists(FILE, max_size=3))
+def test_any_files_say_what_their_most_specific_section_says_or_are_refused_for_a_twin(files: list[dict]):
+    scopes = [scope for file in files for scope in file.get("docker") or {}]
+    defaults = [file for file in files if file.get("default-docker") is not None]
+    try:
+        found = read_files(files)
+    except ConfigError:
+        assert len(set(scopes)) < len(scopes) or len(defaults) > 1
+        return
+    assert len(set(scopes)) == len(scopes)
+    assert len(defaults) <= 1
+    assert set(found.docker) == set(scopes)
+    image = parse_docker_reference("r.example/ns/app:v1")
+    assert found.uses_sigstore_attachments(image) is (first(files, "use-sigstore-attachments") or False)
+    assert found.lookaside(image) == (first(files, "lookaside", "sigstore") or found.default_lookaside)
+    written = first(files, "lookaside-staging", "sigstore-staging", "lookaside", "sigstore")
+    assert found.written_lookaside(image) == (written or found.default_lookaside)
+
+
+ANY = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text("ab", max_size=2),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(
+            st.sampled_from(["docker", "default-docker", "use-sigstore-attachments", "lookaside", "sigstore", "a"]),
+            inner,
+            max_size=3,
+        )
+    ),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=100)
+@given(ANY)
+def test_any_document_is_sections_or_refused(document: object):
+    try:
+        found = read_files([document])
+    except ConfigError:
+        return
+    for section in [*found.docker.values(), *([found.default] if found.default else [])]:
+        assert section.use_sigstore_attachments in (None, True, False)
+        assert section.lookaside is None or section.lookaside
+        assert section.lookaside_staging is None or section.lookaside_staging

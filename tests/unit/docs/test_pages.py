@@ -128,6 +128,7 @@ def test_what_is_imported_is_declared():
     # multidict and yarl are the types of aiohttp's own signatures, and come with it.
     named_otherwise = {"yaml": "pyyaml", "multidict": "aiohttp", "yarl": "aiohttp", "nacl": "pynacl"}
     named_otherwise |= {"re2": "google-re2", "cel_expr_python": "cel-expr-python", "pkcs11": "python-pkcs11"}
+    named_otherwise |= {"backports": "backports-zstd", "compression": "backports-zstd"}  # the latter from 3.14 on
     named_otherwise |= {"botocore": "boto3"}  # it is what boto3 is made of
     imported = set()
     for path in Path(plimsoll.__file__).parent.rglob("*.py"):

@@ -227,9 +227,9 @@ def test_the_layers_of_a_tag_are_taken_before_they_are_read_each_once():
 def test_what_refers_is_taken_before_it_is_read():
     memory = Memory()
     image = memory.put_image("v1")
-    memory.refer(image, b"x" * 900, BUNDLE, annotations={"a": "b" * 5000})
+    listed = memory.refer(image, b"x" * 900, BUNDLE, annotations={"a": "b" * 5000})
     place = ReferrersPlace(digest=Digest.parse(image["digest"]), artifact_type="application/vnd.dev.sigstore.bundle")
-    assert taken(memory, place) == [(900, 2)]
+    assert taken(memory, place) == [(listed.size, 1), (900, 2)]
 
 
 def test_what_refers_keeps_no_annotations():

@@ -58,6 +58,10 @@ BOTH = pytest.mark.parametrize("read", [from_file, from_pipe])
         (b"a\na\n", ["a", "a"]),
         ("ä\n".encode(), ["ä"]),
         (b"\xff\xfe\n", ["\udcff\udcfe"]),
+        # Notepad's mark of UTF-8 is no part of the first name; elsewhere it is no mark.
+        (b"\xef\xbb\xbfa\n\xef\xbb\xbfb\n", ["a", "\ufeffb"]),
+        (b"\xef\xbb\xbf# comment\na\n", ["a"]),
+        (b"\xef\xbb\xbf", []),
         (b"a\x00b\n", ["a\x00b"]),
         (b"a b\n", ["a b"]),
         # What only Unicode calls a space is no blank line, and no reference either.
@@ -84,6 +88,16 @@ def test_a_line_that_is_too_long_is_one_refused_record_and_the_next_line_is_whol
 @BOTH
 def test_a_comment_that_is_too_long_is_still_a_comment(read, tmp_path):
     assert read(b"#" + b"x" * 100_000 + b"\nlast", tmp_path / "list") == ["last"]
+
+
+@BOTH
+@pytest.mark.parametrize("name", [b"docker.io/library/app", b"   docker.io/library/app"])
+def test_spaces_do_not_hide_what_was_cut_behind_them(read, name, tmp_path):
+    lines = read(name + b" " * 100_000 + b"docker.io/library/other\nlast", tmp_path / "list")
+    assert len(lines) == 2
+    assert isinstance(read_entry(lines[0]), Unread)
+    few = read(name + b" " * 1000 + b"\nlast", tmp_path / "list")
+    assert few == ["docker.io/library/app", "last"]
 
 
 @BOTH
@@ -133,11 +147,16 @@ def test_reading_a_silent_pipe_can_be_cancelled():
         asyncio.run(run(stream))
 
 
-@pytest.mark.parametrize("text", ["", "A", "a b", "a\x00", "\udcff", "ftp://x", "docker:x", "x" * 5000, "sif:x"])
+@pytest.mark.parametrize("text", ["", "A", "a b", "a\x00", "ftp://x", "docker:x", "x" * 5000, "sif:x"])
 def test_what_is_no_reference_is_unread_with_its_reason(text):
     entry = read_entry(text)
     assert entry == Unread(text=text, reason=entry.reason)
     assert entry.reason.code == "invalid-reference"
+
+
+def test_what_stands_for_no_character_is_shown_as_an_escape():
+    entry = read_entry("a\udcff\ud800:v1")
+    assert (entry.text, entry.reason.code) == ("a\\udcff\\ud800:v1", "invalid-reference")
 
 
 def test_a_reference_is_read():
@@ -249,7 +268,7 @@ def test_the_record_says_which_tags_were_looked_for():
     [
         (NotFoundError("x"), "not-found"),
         (UnreachableError("x"), "unreachable"),
-        (LimitExceededError("x"), "limit-exceeded"),
+        (LimitExceededError("x"), "server-error"),
     ],
 )
 @pytest.mark.parametrize("tags", [[], ["v1", "v2"]])

@@ -87,7 +87,8 @@ def test_a_text_that_is_no_reference_is_an_undetermined_verdict(memory, policy, 
             return await verifier.verify(text, position=3)
 
     verdict = asyncio.run(run())
-    assert (verdict.outcome, verdict.position, verdict.image) == (Outcome.UNDETERMINED, 3, text)
+    shown = text.encode("utf-8", "backslashreplace").decode()
+    assert (verdict.outcome, verdict.position, verdict.image) == (Outcome.UNDETERMINED, 3, shown)
     assert [reason.code for reason in verdict.reasons] == ["invalid-reference"]
 
 
@@ -147,19 +148,138 @@ def test_outside_async_with_it_refuses(memory, policy):
     asyncio.run(run())
 
 
-def test_a_verifier_that_is_left_while_a_task_still_verifies_does_not_hang_it(memory, policy):
-    async def run():
-        gate = memory.holds["v1"] = asyncio.Event()
-        async with Verifier(policy) as verifier:
-            task = asyncio.create_task(verifier.verify(REFERENCES[1]))
-            while "v1" not in memory.asked:
-                await asyncio.sleep(0)
-        gate.set()
-        async with asyncio.timeout(10):
-            return await task
+async def until_asked(memory, *names):
+    async with asyncio.timeout(10):
+        while not set(names) <= set(memory.asked):
+            await asyncio.sleep(0)
 
-    verdict = asyncio.run(run())
-    assert (verdict.outcome, [reason.code for reason in verdict.reasons]) == (Outcome.UNDETERMINED, ["internal-error"])
+
+class TestLeaving:
+    """Nothing that a Verifier began goes on once it is left."""
+
+    def test_a_verify_in_flight_is_not_judged_and_its_task_goes_on(self, memory, policy):
+        memory.holds["v1"] = asyncio.Event()
+
+        async def task_of_its_own(verifier):
+            verdict = await verifier.verify(REFERENCES[1], position=7)
+            await asyncio.sleep(0)  # a cancellation that leaked would strike here
+            return verdict, asyncio.current_task().cancelling()
+
+        async def run():
+            async with Verifier(policy) as verifier:
+                task = asyncio.create_task(task_of_its_own(verifier))
+                await until_asked(memory, "v1")
+            closed = memory.closed
+            return closed, *await task
+
+        closed, verdict, cancelling = asyncio.run(run())
+        assert (verdict.outcome, [reason.code for reason in verdict.reasons]) == (Outcome.UNDETERMINED, ["not-judged"])
+        assert (verdict.image, verdict.position) == (f"docker://{REFERENCES[1]}", 7)
+        assert (closed, cancelling) == (1, 0)
+
+    def test_a_cancellation_at_the_same_time_passes(self, memory, policy):
+        memory.holds["v1"] = asyncio.Event()
+
+        async def run():
+            async with Verifier(policy) as verifier:
+                task = asyncio.create_task(verifier.verify(REFERENCES[1]))
+                await until_asked(memory, "v1")
+                task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+        asyncio.run(run())
+
+    def test_a_run_that_was_broken_off_and_kept_is_ended(self, memory, policy):
+        memory.holds = {f"v{at}": asyncio.Event() for at in range(1, 10)}
+
+        async def run():
+            async with Verifier(policy, settings=Settings(concurrency=4)) as verifier:
+                verdicts = verifier.verify_many(REFERENCES)
+                async for _ in verdicts:
+                    break
+                assert len(asyncio.all_tasks()) > 1
+            assert len(asyncio.all_tasks()) == 1
+            assert memory.closed == len([name for name in memory.asked if name.startswith("v")])
+            with pytest.raises(RuntimeError, match="was left"):
+                await anext(verdicts)
+            with pytest.raises(StopAsyncIteration):
+                await anext(verdicts)
+
+        asyncio.run(run())
+
+    def test_who_still_takes_from_a_run_is_told_that_it_is_not_all(self, memory, policy):
+        memory.holds = {f"v{at}": asyncio.Event() for at in range(1, 10)}
+
+        async def take(verifier, begun):
+            verdicts = verifier.verify_many(REFERENCES)
+            first = await anext(verdicts)
+            begun.set()
+            with pytest.raises(RuntimeError, match="was left"):
+                await anext(verdicts)
+            await asyncio.sleep(0)  # a cancellation that leaked would strike here
+            return first.position
+
+        async def run():
+            async with Verifier(policy, settings=Settings(concurrency=4)) as verifier:
+                begun = [asyncio.Event() for _ in range(2)]
+                takers = [asyncio.create_task(take(verifier, event)) for event in begun]
+                await asyncio.gather(*[event.wait() for event in begun])
+            return await asyncio.gather(*takers), len(asyncio.all_tasks())
+
+        assert asyncio.run(run()) == ([0, 0], 1)
+
+    def test_a_run_that_was_never_begun_gives_nothing(self, memory, policy):
+        async def run():
+            async with Verifier(policy) as verifier:
+                verdicts, tags = verifier.verify_many(REFERENCES), verifier.tags(plimsoll.parse_reference(NAME))
+            for left in (verdicts, tags):
+                with pytest.raises(RuntimeError, match="was left"):
+                    await anext(left)
+
+        asyncio.run(run())
+        assert memory.asked == []
+
+    def test_a_second_entry_is_refused_and_the_first_goes_on(self, memory, policy):
+        async def run():
+            async with Verifier(policy) as verifier:
+                with pytest.raises(RuntimeError, match="entered already"):
+                    await verifier.__aenter__()
+                return await verifier.verify(REFERENCES[1])
+
+        assert asyncio.run(run()).outcome is Outcome.ACCEPTED
+
+    def test_it_can_be_entered_again_after_it_was_left(self, memory, policy):
+        verifier = Verifier(policy)
+
+        async def run():
+            async with verifier:
+                return [verdict.outcome async for verdict in verifier.verify_many(REFERENCES[1:3])]
+
+        assert asyncio.run(run()) == asyncio.run(run()) == [Outcome.ACCEPTED] * 2
+
+
+@pytest.mark.parametrize("image", [None, 5, b"registry.example/team/app:v1", ["registry.example/team/app:v1"]])
+def test_what_is_neither_a_text_nor_a_reference_is_a_type_error(memory, policy, image):
+    async def run():
+        async with Verifier(policy) as verifier:
+            with pytest.raises(TypeError, match="an image is a text or a Reference"):
+                await verifier.verify(image)
+            with pytest.raises(TypeError, match="an image is a text or a Reference"):
+                [verdict async for verdict in verifier.verify_many([image])]
+
+    asyncio.run(run())
+    assert memory.asked == []
+
+
+@pytest.mark.parametrize("images", [NAME, NAME.encode(), bytearray(NAME.encode()), memoryview(NAME.encode())])
+def test_one_text_or_bytes_are_no_list_of_images(memory, policy, images):
+    async def run():
+        async with Verifier(policy) as verifier:
+            with pytest.raises(TypeError, match="one image is no list"):
+                verifier.verify_many(images)
+
+    asyncio.run(run())
 
 
 def enter(policy, **options):
@@ -185,6 +305,7 @@ def test_a_trusted_root_whose_certificates_cannot_be_read_is_refused(key):
     ("settings", "error"),
     [
         (Settings(concurrency=0), UsageError),
+        (Settings(http=plimsoll.HttpSettings(connections_per_host=0)), UsageError),
         (Settings(platform="linux"), UsageError),
         (Settings(cert_dir="/no/such/folder"), ConfigError),
         (Settings(authfile="/no/such/file"), ConfigError),

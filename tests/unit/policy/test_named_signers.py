@@ -358,7 +358,7 @@ def test_without_a_condition_the_first_place_with_enough_is_enough_and_with_one_
     plain, conditioned = attestation("alice"), attestation("alice", where="true")
     made = evidence(attested("alice"), att=None)
     assert judge(ready(document(plain)), made).outcome.value == "accepted"
-    assert judge(ready(document(conditioned)), made) == Needs(places=(ATT,))
+    assert judge(ready(document(conditioned)), made) == Needs(places=(ATT,), whole=True)
 
 
 def test_the_newest_must_meet_the_condition():
@@ -447,7 +447,7 @@ def test_distinct_signers_of_attestations_are_counted_each_by_its_newest():
 def test_at_most_counts_attestations_and_asks_every_place():
     asked = document(attestation("alice", atMost=1))
     one, two = attested("alice", CLEAN), attested("alice", DIRTY)
-    assert judge(ready(asked), evidence(one, att=None)) == Needs(places=(ATT,))
+    assert judge(ready(asked), evidence(one, att=None)) == Needs(places=(ATT,), whole=True)
     assert outcome(asked, one) == "accepted"
     assert codes(judged(asked, one, two)) == ["attestation-forbidden"]
     assert codes(judged(asked)) == ["no-attestation"]
@@ -466,8 +466,8 @@ def test_a_forbidden_attestation_by_a_named_signer_rejects():
     assert outcome(FORBIDDEN, attested("alice", digest=OTHER)) == "accepted"
     att = Found(attachments=(sigstore().att_layer(statement_bytes(DIGEST, predicate_type=VULN), by=signer()),))
     assert outcome(FORBIDDEN, att=att) == "rejected"
-    assert judge(ready(FORBIDDEN), evidence(att=None)) == Needs(places=(ATT,))
-    assert judge(ready(FORBIDDEN), evidence(referrers=None, att=None)) == Needs(places=(REFERRERS,))
+    assert judge(ready(FORBIDDEN), evidence(att=None)) == Needs(places=(ATT,), whole=True)
+    assert judge(ready(FORBIDDEN), evidence(referrers=None, att=None)) == Needs(places=(REFERRERS,), whole=True)
 
 
 @pytest.mark.parametrize("reason", [TIMEOUT, GARBAGE, Reason(code="limit-exceeded", message="many")])
@@ -585,6 +585,25 @@ def test_any_of_asks_no_place_that_an_earlier_part_made_needless():
     layer = Found(attachments=(sigstore().sig_layer(DIGEST, by=signer()),))
     assert judge(asked, evidence(sig=layer, referrers=None, att=None)).outcome.value == "accepted"
     assert judge(asked, evidence(referrers=bundles(), att=None)) == Needs(places=(ATT,))
+
+
+@pytest.mark.parametrize(
+    ("require", "whole"),
+    [
+        (A, False),
+        (attestation("alice", maxAge="7d"), False),
+        ({"anyOf": [A, attestation("alice")]}, False),
+        (attestation("alice", atMost=2), True),
+        (attestation("alice", where="true"), True),
+        ({"allOf": [A, {"anyOf": [attestation("bob", forbidden=True), A]}]}, True),
+    ],
+)
+def test_what_may_decide_against_the_image_marks_all_that_is_asked(require, whole):
+    asked = ready(document(require))
+    needs = judge(asked, evidence(sig=None, referrers=None, att=None))
+    assert (bool(needs.places), needs.whole) == (True, whole)
+    later = judge(asked, evidence(referrers=None, att=None))
+    assert (bool(later.places), later.whole) == (True, whole)
 
 
 def test_words_stand_for_whole_lists():
