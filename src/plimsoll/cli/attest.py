@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 import sys
 import time
 from typing import Final
 
 from plimsoll import limits
+from plimsoll.cli import event_loop
 from plimsoll.cli.arguments import Parser
 from plimsoll.cli.passphrases import add_passphrase_argument
 from plimsoll.cli.sign import add_writing_arguments
@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     kind = predicate_type_of(arguments.type)
     predicate = _predicate(arguments.predicate, kind)
     wanted = notary_order(arguments, environ=os.environ, now_s=time.time())
-    for made in asyncio.run(_attest(arguments, wanted, kind=kind, predicate=predicate)):
+    for made in event_loop.run(_attest(arguments, wanted, kind=kind, predicate=predicate)):
         sys.stdout.write(f"{made.digest} attested ({printable(kind)}): {printable(made.place)}\n")
     return 0
 

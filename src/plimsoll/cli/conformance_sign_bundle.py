@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 import time
 from pathlib import Path
 from typing import Final
 
 from plimsoll import limits
+from plimsoll.cli import event_loop
 from plimsoll.cli.arguments import Parser
 from plimsoll.cli.conformance import add_root_arguments, root_of
 from plimsoll.cli.signing_services import services_in
@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
         artifact = read_file(arguments.artifact, limit=limits.ARTIFACT_BYTES).data
     except FileNotFoundError as error:
         raise ConfigError(str(error)) from error
-    data = asyncio.run(_sign(order, artifact, is_statement=arguments.in_toto))
+    data = event_loop.run(_sign(order, artifact, is_statement=arguments.in_toto))
     try:
         Path(arguments.bundle).write_bytes(data)
     except (OSError, ValueError) as error:

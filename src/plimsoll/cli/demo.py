@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from plimsoll.cli import event_loop
 from plimsoll.cli.arguments import Parser, count
 from plimsoll.embedded.demo_images import (
     DEFAULT_IMAGES,
@@ -65,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(f"--images {arguments.images} cannot show every kind: at least {MIN_IMAGES} are needed")
     try:
         with _folder(arguments.keep) as root:
-            outcome = asyncio.run(_demo(root, images=arguments.images))
+            outcome = event_loop.run(_demo(root, images=arguments.images))
     except OSError as error:
         where = arguments.keep or tempfile.gettempdir()
         raise UsageError(

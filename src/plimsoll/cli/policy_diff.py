@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import ExitStack, aclosing, closing
 from dataclasses import dataclass
 
+from plimsoll.cli import event_loop
 from plimsoll.cli.arguments import Parser
 from plimsoll.cli.deliver import Delivery
 from plimsoll.cli.trust import add_offline_argument, add_trust_arguments, trust_of
@@ -77,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
         lists = tuple([files.enter_context(open_list(path)) for path in arguments.lists])
         printer = _Printer(old, new) if arguments.format == "json" else None
         listing = Listing(tuple(arguments.images), lists)
-        summary = asyncio.run(
+        summary = event_loop.run(
             _judge(
                 old,
                 new,

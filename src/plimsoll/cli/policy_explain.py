@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 import sys
 
+from plimsoll.cli import event_loop
 from plimsoll.cli.arguments import Parser
 from plimsoll.cli.trust import add_trust_arguments, trust_of
 from plimsoll.cli.verify import (
@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     configure_logging(debug=arguments.debug)
     check_image(arguments.image)
     policy, root = trust_of(arguments)
-    found = asyncio.run(_explain(parse_reference(arguments.image), policy, root, settings_of(arguments)))
+    found = event_loop.run(_explain(parse_reference(arguments.image), policy, root, settings_of(arguments)))
     printed = json_line(explanation_record(found)) if arguments.format == "json" else explanation_text(found)
     sys.stdout.write(printed)
     summary = Summary()

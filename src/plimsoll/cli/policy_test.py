@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import sys
 
+from plimsoll.cli import event_loop
 from plimsoll.cli.arguments import Parser
 from plimsoll.cli.trust import add_trust_arguments, trust_of
 from plimsoll.cli.verify import add_summary_arguments, configure_logging, settings_of
@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     configure_logging(debug=arguments.debug)
     cases = read_cases(arguments.cases)
     policy, root = trust_of(arguments)
-    results = asyncio.run(_judge(cases, policy, root, settings_of(arguments)))
+    results = event_loop.run(_judge(cases, policy, root, settings_of(arguments)))
     if arguments.format == "json":
         sys.stdout.write(json_line(cases_record(results, file=arguments.cases, policy=policy.digest)))
     else:

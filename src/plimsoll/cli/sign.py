@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 import sys
 import time
 from contextlib import AsyncExitStack
 from typing import Final
 
+from plimsoll.cli import event_loop
 from plimsoll.cli.arguments import Parser
 from plimsoll.cli.passphrases import add_passphrase_argument
 from plimsoll.cli.signing_services import add_service_arguments, is_keyless, notary_order
@@ -87,7 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.key is None and gpg is None and not keyless:
         raise UsageError("nothing to sign with: give --key FILE, --identity-token TOKEN|FILE, or --sign-by FINGERPRINT")
     wanted = notary_order(arguments, environ=os.environ, now_s=now_s) if arguments.key is not None or keyless else None
-    for made in asyncio.run(_sign(arguments, wanted, gpg, now_s=now_s)):
+    for made in event_loop.run(_sign(arguments, wanted, gpg, now_s=now_s)):
         who = f"signed as {printable(made.reference)}" if made.reference else "signed"
         sys.stdout.write(f"{made.digest} {who}: {printable(made.place)}\n")
     return 0

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 import time
 from pathlib import Path
 from typing import Final
 
 from plimsoll import limits
+from plimsoll.cli import event_loop
 from plimsoll.cli.arguments import Parser
 from plimsoll.cli.passphrases import add_passphrase_argument
 from plimsoll.config.files import read_file
@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     passphrase = None if arguments.passphrase_file is None else read_passphrase_file(arguments.passphrase_file)
     signer = GpgSigner(gpg=Gpg(environ=os.environ, passphrase=passphrase), key=key)
     try:
-        message = asyncio.run(sign_manifest(manifest, reference=reference, signer=signer, now_s=time.time()))
+        message = event_loop.run(sign_manifest(manifest, reference=reference, signer=signer, now_s=time.time()))
     except PlimsollError as error:
         raise type(error)(f"Error creating signature: {error}") from error
     try:

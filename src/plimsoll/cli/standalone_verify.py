@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 import sys
 import time
 from typing import Final
 
 from plimsoll import limits
+from plimsoll.cli import event_loop
 from plimsoll.cli.arguments import Parser
 from plimsoll.cli.standalone_sign import read_input
 from plimsoll.errors import PlimsollError, UntrustedKeyError, UsageError
@@ -62,7 +62,7 @@ def _keyring(named: list[str], file: str | None) -> bytes:
         return read_input(file, what="public keys from ", limit=limits.KEY_BYTES)
     if ANY in named:
         raise UsageError("Cannot use any fingerprint without a public key file")
-    found = asyncio.run(Gpg(environ=os.environ).export(tuple(named)))
+    found = event_loop.run(Gpg(environ=os.environ).export(tuple(named)))
     if not found:
         raise UntrustedKeyError(f"Key not found: gpg has no public key {','.join(named)}; import it first")
     return found
