@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Final
 
 from plimsoll import limits
@@ -39,9 +40,16 @@ class Spool:
             raise _unkept(error) from error
 
     def close(self) -> None:
-        """Give the file back; again is nothing."""
-        self._file.close()
+        """Give the file back; again is nothing. What could not be kept has been said, and is not wanted any more."""
+        with suppress(OSError):
+            self._file.close()
 
 
 def _unkept(error: OSError) -> DeliveryError:
-    return DeliveryError(f"{tempfile.gettempdir()}: {error.strerror}: the report could not be kept there to its end")
+    try:
+        where = tempfile.gettempdir()
+    except OSError:  # there is none: `error` says so
+        where = "the folder for temporary files"
+    return DeliveryError(
+        f"{where}: {error.strerror or error}: the report could not be kept there to its end; TMPDIR names another place"
+    )

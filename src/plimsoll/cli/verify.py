@@ -73,7 +73,7 @@ def add_arguments(parser: Parser) -> None:
     )
     parser.add_argument("--output", metavar="FILE", help="write the verdicts here instead of stdout")
     parser.add_argument("--progress", choices=("auto", "bar", "plain", "none"), default="auto", help="on stderr (auto)")
-    parser.add_boolean("-q", "--quiet", help="print no verdicts, only the exit code tells")
+    parser.add_boolean("-q", "--quiet", help="print no verdicts, only the exit code tells; --output is written")
     parser.add_boolean("--debug", help="log to stderr")
 
 

@@ -84,6 +84,8 @@ class _Run:
         self._started = time.monotonic()
         self._started_s = time.time()
         self._cut: signal.Signals | None = None
+        self._failed_fast = False
+        self._all_read = False
         self._listing = Listing(order.images, order.lists)
         self._listed: dict[int, ListedAt] = {}
         self._tags: TagExpansion | None = None
@@ -121,7 +123,7 @@ class _Run:
         write = beside_the_bar if delivery.is_terminal and sys.stderr.isatty() else outbox.put
         order = self._order
         facts = RunFacts(policy=order.policy.digest, backend=native.BACKEND, started_s=self._started_s)
-        return FORMATS[order.format](_drop if order.quiet else write, run=facts, listed=self._where_listed)
+        return FORMATS[order.format](_drop if order.quiet and order.output is None else write, run=facts, listed=self._where_listed)
 
     def _where_listed(self, verdict: Verdict) -> ListedAt | None:
         return self._listed.pop(verdict.position, None)
@@ -166,7 +168,8 @@ class _Run:
             case _ if self._listing.broken is not None:
                 return Ending(exit_code=USAGE, cut=True)
             case _:
-                return Ending(exit_code=self._exit_code_of_all())
+                # A list is not read on to see whether it has ended: there may be more.
+                return Ending(exit_code=self._exit_code_of_all(), cut=self._failed_fast and not self._all_read)
 
     def _exit_code_of_all(self) -> int:
         order = self._order
@@ -263,6 +266,7 @@ class _Run:
             async for verdict in found:
                 yield verdict
                 if self._order.fail_fast and verdict.outcome is not Outcome.ACCEPTED:
+                    self._failed_fast = True
                     return
         except asyncio.CancelledError:
             self._resume()
@@ -273,7 +277,9 @@ class _Run:
                 if self._order.format == "sarif" and (place := self._listing.place) is not None:
                     self._note(place)
                 self._read += 1
+                self._all_read = self._read == self._total()
                 yield entry
+            self._all_read = True
 
     def _note(self, place: tuple[str, int]) -> None:
         """A report names a list by its path below the working directory: what lies elsewhere it cannot name."""
@@ -302,4 +308,4 @@ def _position(verdict: Verdict) -> int:
 
 
 def _drop(text: str) -> None:
-    """Where ``--quiet`` sends the verdicts."""
+    """Where ``--quiet`` sends the verdicts, if no ``--output`` asks for them."""

@@ -190,9 +190,34 @@ def test_fail_fast_says_what_it_left(capfd, quiet_home, form):
     assert code == 3
     assert "no-signature" in out
     if form == "junit":
-        left = found.find("properties/property[@name='not-judged']").get("value") != "0"
-        assert (found.find(f"testcase[@name='{RUN_CASE}']") is not None) is left
+        judged = sum(case.get("name") != RUN_CASE for case in found.findall("testcase"))
+        assert (found.find(f"testcase[@name='{RUN_CASE}']") is not None) is (judged < 7)
         assert {case.get("name") for case in found.findall("testcase")} <= {IMAGE, UNSIGNED, RUN_CASE}
+
+
+@pytest.mark.parametrize("form", ["junit", "sarif"])
+@pytest.mark.parametrize("from_list", [True, False])
+def test_what_fail_fast_left_unread_makes_no_whole_report(capfd, quiet_home, form, from_list):
+    images = [IMAGE, UNSIGNED, *[IMAGE] * 20]
+    (quiet_home / "list").write_text("\n".join(images))
+    words = ["--from", str(quiet_home / "list")] if from_list else images
+    code, out, _ = verify(capfd, "-j1", "--fail-fast", "--format", form, *words)
+    found = READ[form](out)
+    assert code == 3
+    if form == "junit":
+        assert found.find(f"testcase[@name='{RUN_CASE}']/error").get("type") == "not-judged"
+    else:
+        assert found["invocations"][0]["executionSuccessful"] is False
+    # Its twin: the one that fails is the last, and nothing is left.
+    code, out, _ = verify(capfd, "-j1", "--fail-fast", "--format", form, IMAGE, UNSIGNED)
+    assert (code, "the run ended early" in out) == (3, False)
+
+
+@pytest.mark.parametrize("form", ["jsonl", "junit", "sarif"])
+def test_quiet_still_writes_what_output_names(capfd, quiet_home, form):
+    report = quiet_home / "report"
+    assert verify(capfd, "-q", "--format", form, "--output", str(report), UNSIGNED) == (3, "", "")
+    assert "no-signature" in report.read_text()
 
 
 @pytest.mark.parametrize("form", ["junit", "sarif"])
