@@ -36,20 +36,28 @@ def locate_respelled(location: Location) -> Location | None:
     reference = location.docker
     if location.transport != "docker" or reference is None:
         return None
-    host = plain_host(reference.domain)
-    return None if host == reference.domain else locate_docker(replace(reference, domain=host))
+    host, path = plain_name(reference)
+    return None if host == reference.domain else locate_docker(replace(reference, domain=host, path=path))
+
+
+def plain_name(reference: DockerReference) -> tuple[str, str]:
+    """Host and path in the one spelling that scopes are meant for; Docker Hub's as references are completed."""
+    host, path = plain_host(reference.domain), reference.path
+    return host, f"library/{path}" if host == "docker.io" and "/" not in path else path
 
 
 def plain_host(domain: str) -> str:
     """A registry's name in the one spelling that scopes are meant for: no other may lead past them.
 
-    DNS knows no case, zeros before a port mean nothing, and HTTPS needs no ``:443``.
+    DNS knows no case, zeros before a port mean nothing, HTTPS needs no ``:443``, and Docker Hub has two names.
     """
     host, colon, port = domain.lower().rpartition(":")
     if not colon or not port.isdecimal():  # what follows the last colon of [::1] is no port
-        return domain.lower()
+        host, port = domain.lower(), "443"
     port = port.lstrip("0") or "0"
-    return host if port == "443" else f"{host}:{port}"
+    if port != "443":
+        return f"{host}:{port}"
+    return "docker.io" if host == "index.docker.io" else host
 
 
 def locate_path(transport: str, path: str) -> Location:

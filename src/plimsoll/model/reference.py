@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from typing import Final
 
 from plimsoll import limits
@@ -33,6 +34,7 @@ _LABEL = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
 _HOST = re.compile(rf"({_LABEL}(?:\.{_LABEL})*)(?::([1-9][0-9]{{0,4}}))?", re.ASCII)
 _NUMBERED = re.compile(r":[0-9]+\Z", re.ASCII)
 _MOST_PORT: Final = 65535
+_NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*", re.ASCII)
 _PATH = re.compile(r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*", re.ASCII)
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", re.ASCII)
 _BARE_HEX = re.compile(r"[a-f0-9]{64}", re.ASCII)
@@ -162,9 +164,27 @@ def is_host(text: str) -> bool:
 
     One port is written in one way: what a policy or registries.conf says of ``host:5000`` must not be passed by as
     ``host:05000``, nor as ``host:70536``, which some resolvers take modulo 65536. distribution/reference allows both.
+    An address, too, is written in one way.
     """
     found = _HOST.fullmatch(text)
-    return found is not None and (found[2] is None or int(found[2]) <= _MOST_PORT)
+    if found is None or is_odd_address(found[1]):
+        return False
+    return found[2] is None or int(found[2]) <= _MOST_PORT
+
+
+def is_odd_address(host: str) -> bool:
+    """Whether ``host`` is one of the many ways to write an IPv4 address of which only four decimal numbers is read.
+
+    Resolvers take ``127.1``, ``0x7f.1`` and ``2130706433`` for 127.0.0.1 (inet_aton(3)); as in the URL standard
+    (host parsing, "ends in a number"), a name whose last label is a number is an address or nothing.
+    """
+    if not _NUMBER.fullmatch(host.rstrip(".").rpartition(".")[2]):
+        return False
+    try:
+        IPv4Address(host)
+    except ValueError:
+        return True
+    return False
 
 
 def is_path(text: str) -> bool:
@@ -290,6 +310,8 @@ def split_docker_reference(text: str) -> tuple[str, str, str | None, Digest | No
     domain, path = _split_domain(name)
     if not is_host(domain):
         hint = "; a port is 1 to 65535, without zeros before it" if _NUMBERED.search(domain) else ""
+        if is_odd_address(domain.partition(":")[0]):
+            hint = "; an address is four decimal numbers without zeros before them"
         raise InvalidReferenceError(f"{text!r}: {domain!r} is no registry host{hint}")
     if not _PATH.fullmatch(path):
         hint = "; repository names are lower case" if path != path.lower() else ""

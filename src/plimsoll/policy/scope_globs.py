@@ -12,7 +12,7 @@ from typing import Final
 
 from plimsoll.errors import PolicyError
 from plimsoll.model.globs import part_matches
-from plimsoll.model.location import Location, plain_host
+from plimsoll.model.location import Location, plain_host, plain_name
 from plimsoll.model.reference import SKOPEO_TRANSPORTS
 from plimsoll.policy.fields import shown
 
@@ -124,7 +124,8 @@ def _name_of(location: Location) -> tuple[str, ...]:
     """The parts of the normalised name, or of the path; an archive of docker save has neither."""
     if location.transport != "docker" or location.docker is None:
         return tuple(location.identity.removeprefix("/").split("/"))
-    return (plain_host(location.docker.domain), *location.docker.path.split("/"))
+    host, path = plain_name(location.docker)
+    return (host, *path.split("/"))
 
 
 def _parts_meet(one: str, other: str) -> bool:

@@ -13,6 +13,7 @@ from typing import Final, Self
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from plimsoll.errors import RegistryError
+from plimsoll.model.reference import is_odd_address
 
 _PORTS: Final = {"http": 80, "https": 443}
 _URL_TEXT = re.compile(r"[\x21-\x7e]+", re.ASCII)
@@ -45,7 +46,7 @@ def address_of(netloc: str, *, scheme: str) -> tuple[str, int]:
     """
     found = _NETLOC.fullmatch(netloc)
     port = _PORTS[scheme] if found is None or found[2] is None else int(found[2])
-    if found is None or port > _MOST_PORT:
+    if found is None or port > _MOST_PORT or is_odd_address(found[1]):
         raise ValueError(f"{netloc[:160]!r} is no HOST[:PORT]")
     host = found[1].strip("[]")
     if host != found[1]:

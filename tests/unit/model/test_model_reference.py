@@ -145,6 +145,39 @@ def test_another_spelling_of_a_port_is_refused_so_that_no_scope_is_passed_by(por
             parse_reference(text)
 
 
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.1",
+        "127.0.1",
+        "0x7f.1",
+        "0X7F.0.0.1",
+        "127.0.0.01",
+        "0177.0.0.1",
+        "127.0.0.0x1",
+        "1.2.3.4.5",
+        "a.0x",
+        "256.1.1.1",
+    ],
+)
+def test_another_spelling_of_an_address_is_refused_so_that_no_scope_is_passed_by(host):
+    for text in (f"{host}:5000/app", f"{host}/app"):
+        with pytest.raises(InvalidReferenceError, match="an address is four decimal numbers"):
+            parse_docker_reference(text)
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "10.0.0.255:5000", "1.example", "0x7f.example:443", "a.b1", "2130706433.example"]
+)
+def test_addresses_and_names_with_numbers_are_hosts(host):
+    assert parse_docker_reference(f"{host}/app").domain == host
+
+
+def test_a_number_is_no_host():
+    with pytest.raises(InvalidReferenceError, match="an address"):
+        parse_docker_reference("2130706433:5000/app")
+
+
 def test_the_message_says_how_a_port_is_written():
     with pytest.raises(InvalidReferenceError, match="a port is 1 to 65535, without zeros before it"):
         parse_reference("docker://localhost:81979/x:1")

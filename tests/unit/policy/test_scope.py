@@ -120,6 +120,8 @@ def test_the_places_of_two_long_scopes_differ():
         (("r.example", ""), "r.EXAMPLE:443/a:v1", ["docker r.example", "docker "]),
         (("r.example/a", "R.example"), "R.example/a:v1", ["docker r.example/a", "docker R.example"]),
         (("*.b.example",), "r.B.example/a:v1", ["docker *.b.example", "default"]),
+        (("docker.io",), "INDEX.docker.io/a:v1", ["docker docker.io", "default"]),
+        (("docker.io/library/a",), "index.docker.io:443/a:v1", ["docker docker.io/library/a", "default"]),
         # A scope that is spelled so itself, and is no less specific, is what was meant.
         (("R.example", "r.example"), "R.example/a:v1", ["docker r.example", "docker R.example"]),
         (("R.example/a", "r.example"), "R.example/a:v1", ["docker R.example/a"]),

@@ -219,3 +219,10 @@ def test_any_location_gives_a_target_or_a_registry_error(location):
     assert target.startswith("/")
     assert target.isprintable()
     assert " " not in target
+
+
+@pytest.mark.parametrize("host", ["127.1", "0x7f.1", "2130706433", "127.0.0.01", "127.0.0.1.", "127.1."])
+def test_an_address_has_one_spelling(host):
+    with pytest.raises(ValueError, match="is no HOST"):
+        address_of(f"{host}:5000", scheme="http")
+    assert address_of("127.0.0.1:5000", scheme="http") == ("127.0.0.1", 5000)
