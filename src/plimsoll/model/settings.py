@@ -181,7 +181,17 @@ class Settings:
     tmpdir: str | None = None
 
     def check(self) -> None:
-        """Raise UsageError for numbers that no run can have; whoever enters a Verifier need not call it."""
+        """Raise UsageError for what no run can have; whoever enters a Verifier need not call it.
+
+        A text in an enumeration's place is refused: compared by identity, ``"none"`` and ``"diffid"`` would both be
+        taken for something else.
+        """
+        if not isinstance(self.layers, Layers):
+            raise UsageError(f"layers={self.layers!r}: a member of Layers")
+        if not isinstance(self.index_policy, IndexPolicy | None):
+            raise UsageError(f"index_policy={self.index_policy!r}: a member of IndexPolicy, or None")
+        if self.anonymous and self.credentials is not None:
+            raise UsageError("anonymous asks as nobody: leave the credentials out")
         if self.concurrency < 1:
             raise UsageError(f"concurrency={self.concurrency}: at least 1")
         self.http.check()

@@ -3,7 +3,7 @@ import math
 import pytest
 
 from plimsoll.errors import UsageError
-from plimsoll.model.settings import HttpSettings, Settings
+from plimsoll.model.settings import Credentials, HttpSettings, Settings
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,19 @@ def test_what_a_run_can_have_is_taken(good):
 def test_what_no_run_can_have_is_refused_by_name(name, number):
     with pytest.raises(UsageError, match=name):
         Settings(http=HttpSettings(**{name: number})).check()
+
+
+@pytest.mark.parametrize("name", ["layers", "index_policy"])
+@pytest.mark.parametrize("text", ["none", "digest", "diffid", "index", ""])
+def test_a_text_is_no_member_of_an_enumeration(name, text):
+    with pytest.raises(UsageError, match=name):
+        Settings(**{name: text}).check()
+
+
+def test_who_asks_as_nobody_has_no_credentials():
+    Settings(anonymous=True).check()
+    with pytest.raises(UsageError, match="anonymous"):
+        Settings(anonymous=True, credentials=Credentials(username="u", password="p")).check()
 
 
 @pytest.mark.parametrize("concurrency", [0, -1])
