@@ -55,8 +55,7 @@
     ├── SigningError                the signature we were to make: not made, or not stored
     └── RejectedError               the verdict, raised by raise_unless_accepted() only
 
-``code`` is the stable reason code of ``docs/reference/reason-codes.md``. Every class takes its message
-first and fields by keyword with defaults, so that all of them pickle.
+``code`` is the stable reason code of ``docs/reference/reason-codes.md``. All pickle: the message first, fields by name.
 """
 
 from __future__ import annotations
@@ -268,9 +267,10 @@ class IdentityMismatchError(SignatureError):
 
 
 class PayloadError(SignatureError):
-    """A signed payload that is not the strict document its format asks for."""
+    """A signed payload that is not the strict document its format asks for; ``proven``: a trusted signer made it."""
 
     code = "payload-invalid"
+    proven = False
 
 
 class SignedDigestMismatchError(SignatureError):

@@ -709,6 +709,66 @@ def test_a_redirect_to_what_is_no_url_is_refused(location: str, said: str) -> No
     run(story)
 
 
+BESIDE = f"/v2/app/manifests/{DIGEST.tag}"
+TAGS = "/v2/app/tags/list"
+
+
+@pytest.mark.parametrize("target", ["/storage/{0}/data", "/storage/{1}", "/gone"])
+@pytest.mark.parametrize("body", [b"", b"<html>NoSuchKey", b'{"errors":[{"code":"MANIFEST_UNKNOWN"}]}'])
+def test_what_a_redirect_says_is_there_is_not_absent(target: str, body: bytes) -> None:
+    async def story(stage: Stage) -> None:
+        for path in (PATH, BESIDE, f"/v2/app/referrers/{DIGEST}", BLOB_PATH, TAGS):
+            place = target.format(path.rpartition("/")[2], path.rpartition("/")[2].replace("sha256", "sha256/ab"))
+            stage.registry.on(path, hostile.redirect(f"{place}?canary=query"))
+            stage.registry.on(place, hostile.reply(body, status=404))
+        source = stage.source()
+        for ask in (
+            source.manifest,
+            lambda: source.manifest_by_tag(DIGEST.tag),
+            lambda: source.referrers(DIGEST, whole=False),
+            lambda: source.blob(LAYER, limit=len(BLOB)),
+            lambda: read(source),
+            lambda: anext(source.tags()),
+        ):
+            with pytest.raises(RegistryError, match=r"redirects to .*, which does not exist") as caught:
+                await ask()
+            assert "canary" not in str(caught.value)
+            assert caught.value.status == 404
+        with pytest.raises(TransportError):
+            await source.referrers(DIGEST, whole=True)
+        assert stage.clock.slept == []
+
+    run(story)
+
+
+@pytest.mark.parametrize(
+    "leads_to", ["{path}/", "//{host}{path}", "http://{host}/v2/group{name}?a=b", "/store{name}", "/v2/x{escaped}"]
+)
+@pytest.mark.parametrize("hops", [1, 2])
+def test_a_registry_that_sends_all_to_another_has_what_that_one_has(leads_to: str, hops: int) -> None:
+    """As registry.k8s.io does: the same is asked for there, so what is not there is absent."""
+
+    async def story(stage: Stage) -> None:
+        async with HostileRegistry() as other:
+            for path in (PATH, BESIDE, f"/v2/app/referrers/{DIGEST}", BLOB_PATH, TAGS):
+                name = path.removeprefix("/v2/app")
+                escaped = name.replace(":", "%3A")
+                target = leads_to.format(path=path, host=other.host, name=name, escaped=escaped)
+                by_way_of = f"/v2/old{name}"
+                stage.registry.on(path, hostile.redirect(by_way_of if hops == 2 else target))
+                stage.registry.on(by_way_of, hostile.redirect(target))
+            source = stage.source()
+            assert await source.referrers(DIGEST, whole=False) == ()
+            assert await source.referrers(DIGEST, whole=True) == ()
+            for ask in (source.manifest, lambda: source.manifest_by_tag(DIGEST.tag), lambda: read(source)):
+                with pytest.raises(NotFoundError):
+                    await ask()
+            with pytest.raises(NotFoundError):
+                await anext(source.tags())
+
+    run(story)
+
+
 # --- logins ------------------------------------------------------------------------------------------------------
 
 
@@ -1138,7 +1198,7 @@ def test_a_registry_that_has_the_api_does_not_lose_it() -> None:
 def test_a_registry_that_knows_sha256_alone_still_has_the_api() -> None:
     async def story(stage: Stage) -> None:
         other = Digest.of(BLOB, algorithm="sha512")
-        stage.registry.on(f"/v2/app/referrers/{other}", hostile.refused(404))
+        stage.registry.on(f"/v2/app/referrers/{other}", hostile.refused(404, "NAME_UNKNOWN"))
         stage.registry.on(REFERRERS, index(b"one"))
         assert await stage.source().referrers(other, whole=False) == ()
         [found] = await stage.source().referrers(DIGEST, whole=False)

@@ -132,7 +132,16 @@ GONE = {
     "empty": reply(b""),
     "half": reply(b'{"schemaVersion":2,"mani', Content_Type=INDEX),
     "leads in circles": redirect("/v2/app/manifests/round"),
+    "leads to nothing": redirect("/storage/gone"),
+    "leads to nothing by way of another place": redirect("/v2/app/manifests/moved"),
 }
+
+
+def lead_on(server):
+    """Where redirects lead from one place to another; the last is not there."""
+    server.on("/v2/app/manifests/round", redirect("/v2/app/manifests/round"))
+    server.on("/v2/app/manifests/moved", redirect("/storage/gone"))
+    server.on("/storage/gone", reply(b"NoSuchKey", status=404))
 
 
 @pytest.mark.parametrize("lab", [BUNDLES, LEGACY], ids=["fallback tag", ".att"])
@@ -140,7 +149,7 @@ GONE = {
 def test_a_tag_that_fails_hides_nothing_forbidden(tmp_path, lab, fault):
     server = lab.serve()
     server.on(lab.tag, GONE[fault])
-    server.on("/v2/app/manifests/round", redirect("/v2/app/manifests/round"))
+    lead_on(server)
     outcome, codes = verified(tmp_path, "", FORBIDDEN, server)
     assert (outcome, "attestation-forbidden" in codes) == ("undetermined", False)
 
@@ -153,7 +162,7 @@ def test_a_tag_that_fails_may_hide_one_too_many(tmp_path, fault, place):
     tag = f"/v2/app/manifests/{lab.image.replace(':', '-')}{place}"
     server = lab.serve()
     server.on(tag, GONE[fault])
-    server.on("/v2/app/manifests/round", redirect("/v2/app/manifests/round"))
+    lead_on(server)
     outcome, codes = verified(tmp_path, "", AT_MOST, server)
     assert (outcome, "attestation-forbidden" in codes) == ("undetermined", False)
 
@@ -162,7 +171,7 @@ def test_a_tag_that_fails_may_hide_one_too_many(tmp_path, fault, place):
 def test_a_signature_that_fails_is_not_said_to_be_missing(tmp_path, fault):
     server = KEYED.serve()
     server.on(KEYED.tag, GONE[fault])
-    server.on("/v2/app/manifests/round", redirect("/v2/app/manifests/round"))
+    lead_on(server)
     outcome, codes = verified(tmp_path, "", SIGNED, server)
     assert outcome != "accepted"
     assert "no-signature" not in codes
@@ -186,6 +195,8 @@ LISTINGS = {
     "pages in circles": (BUNDLES.listing(Link=NEXT), BUNDLES.listing(Link=NEXT)),
     "a link that cannot be read": (BUNDLES.listing(Link="/v2/app/more; rel=next"), refused(404)),
     "refused": (refused(403), refused(404)),
+    "leads to nothing": (redirect("/storage/gone"), refused(404)),
+    "a page that leads to nothing": (BUNDLES.listing(Link=NEXT), redirect("/storage/gone")),
     "half of it": (reply(b'{"schemaVersion":2,"mani', Content_Type="application/json"), refused(404)),
 }
 
@@ -204,6 +215,7 @@ def test_a_listing_that_fails_hides_nothing_forbidden(tmp_path, fault):
 UNCLEAR = {
     **{str(status): refused(status, "UNSUPPORTED") for status in (400, 405, 406, 410, 501)},
     "denied as a 404": refused(404, "DENIED"),
+    "leads to nothing": redirect("/storage/gone"),
     "an error page": PAGE,
     "no index": reply(b"{}", Content_Type="application/json"),
     "a list of another type": BUNDLES.listing(Content_Type="application/vnd.docker.distribution.manifest.list.v2+json"),
@@ -225,6 +237,33 @@ def test_an_api_that_gives_no_clear_answer_does_not_hide_the_fallback_tag(tmp_pa
     server = BUNDLES.serve()
     server.on(BUNDLES.api, UNCLEAR[answer])
     assert verified(tmp_path, "", REQUIRED, server) == ("accepted", [])
+
+
+FAILING = {
+    "too many requests as a 404": refused(404, "TOOMANYREQUESTS"),
+    "denied as a 404": refused(404, "DENIED"),
+    "an error page": PAGE,
+    "no index": reply(b"{}", Content_Type="application/json"),
+}
+
+
+@pytest.mark.parametrize(("requirement", "missing"), [(SIGNED, "no-signature"), (REQUIRED, "no-attestation")])
+@pytest.mark.parametrize("answer", FAILING)
+def test_an_api_that_fails_lacks_nothing_for_sure(tmp_path, answer, requirement, missing):
+    for lab in (KEYED, BUNDLES):
+        server = lab.serve()
+        server.on(lab.tag, refused(404, "MANIFEST_UNKNOWN"))
+        server.on(lab.api, FAILING[answer])
+        outcome, codes = verified(tmp_path, "", requirement, server)
+        assert (outcome, missing in codes) == ("undetermined", False)
+    for clear in (refused(404, "MANIFEST_UNKNOWN"), refused(404, "NAME_UNKNOWN"), refused(405, "UNSUPPORTED")):
+        server = KEYED.serve()
+        server.on(KEYED.tag, refused(404, "MANIFEST_UNKNOWN"))
+        server.on(KEYED.api, clear)
+        assert verified(tmp_path, "", requirement, server) == ("rejected", [missing])
+    server = KEYED.serve()
+    server.on(KEYED.api, FAILING[answer])
+    assert verified(tmp_path, "", SIGNED, server) == ("accepted", [])
 
 
 def served_together():

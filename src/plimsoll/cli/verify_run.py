@@ -123,7 +123,8 @@ class _Run:
         write = beside_the_bar if delivery.is_terminal and sys.stderr.isatty() else outbox.put
         order = self._order
         facts = RunFacts(policy=order.policy.digest, backend=native.BACKEND, started_s=self._started_s)
-        return FORMATS[order.format](_drop if order.quiet and order.output is None else write, run=facts, listed=self._where_listed)
+        is_wanted = order.output is not None or not order.quiet
+        return FORMATS[order.format](write if is_wanted else _drop, run=facts, listed=self._where_listed)
 
     def _where_listed(self, verdict: Verdict) -> ListedAt | None:
         return self._listed.pop(verdict.position, None)

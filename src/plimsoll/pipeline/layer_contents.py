@@ -11,11 +11,11 @@ from plimsoll.errors import ContentError, DiffIdMismatchError, LimitExceededErro
 from plimsoll.model.descriptor import Descriptor
 from plimsoll.model.digest import Algorithm
 from plimsoll.pipeline.layer_types import HEAD_BYTES, packing_to_read
-from plimsoll.pipeline.layers import hash_batch, new_hash, refuse_other_digest
+from plimsoll.pipeline.layers import Step, hash_batch, new_hash, refuse_other_digest
 from plimsoll.transport.unpacking import Unpacker
 
 STEP_BYTES: Final = 4 * limits.MIB
-"""Unpacked bytes of one turn on a thread: some 15 ms, however much a chunk unpacks to."""
+"""Unpacked bytes of one turn on a thread: some 15 ms, however much a chunk unpacks to and in however many streams."""
 
 
 class Allowance:
@@ -86,9 +86,9 @@ class LayerContents:
         streams = [(self._bytes, chunk)]
         for piece in self._unpacked(chunk):
             # In one call, for the lanes: the layer's bytes beside the first of what they unpack to.
-            hash_batch([*streams, *((stream, piece) for stream in self._contents.values())])
+            hash_batch([*streams, *self._to_hash(piece)])
             streams = []
-            yield len(piece)
+            yield _weight(piece)
         hash_batch(streams)
 
     def _end(self) -> Iterator[int]:
@@ -102,8 +102,11 @@ class LayerContents:
 
     def _hashed(self, pieces: Iterator[bytes]) -> Iterator[int]:
         for piece in pieces:
-            hash_batch([(stream, piece) for stream in self._contents.values()])
-            yield len(piece)
+            hash_batch(self._to_hash(piece))
+            yield _weight(piece)
+
+    def _to_hash(self, piece: bytes) -> list[Step]:
+        return [(stream, piece) for stream in self._contents.values()] if piece else []
 
     def _unpacked(self, chunk: bytes) -> Iterator[bytes]:
         """The pieces of what a chunk unpacks to; none after a failure, and none before the head is known."""
@@ -133,7 +136,7 @@ class LayerContents:
             return
         try:
             for piece in self._unpacker.pieces(chunk):
-                self._count(len(piece))
+                self._count(_weight(piece))
                 yield piece
         except LimitExceededError:
             raise
@@ -147,5 +150,13 @@ class LayerContents:
         by_ratio = max(limits.UNPACKED_ALWAYS_BYTES, limits.UNPACKING_RATIO * self._layer.size)
         most = min(limits.LAYER_UNPACKED_BYTES, by_ratio)
         if self._size > most:
-            raise LimitExceededError(f"{self._what} unpacks to more than {most} bytes, from {self._layer.size}")
+            raise LimitExceededError(
+                f"{self._what} unpacks to more than {most} bytes, from {self._layer.size} "
+                f"(each packed stream behind the first counts as {limits.STREAM_COUNTS_AS_BYTES})"
+            )
         self._allowance.take(size)
+
+
+def _weight(piece: bytes) -> int:
+    """The unpacked bytes that a piece counts as; an empty one stands for the beginning of another stream."""
+    return len(piece) or limits.STREAM_COUNTS_AS_BYTES

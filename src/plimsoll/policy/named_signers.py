@@ -210,8 +210,8 @@ def _not_all_seen(asked: AttestationsRequired, found: Sightings) -> Judgement | 
     """
     if asked.at_most is None and not asked.conditions:
         return None
-    unread = [sighting.faults[0] for sighting in found.seen if sighting.unread]
-    if asked.at_most is None:  # what is surely not what it claims to be is no attestation, old or new
+    unread = [sighting.unread for sighting in found.seen if sighting.unread is not None]
+    if asked.at_most is None:  # bytes that are surely not what was listed are no attestation, old or new
         unread = [reason for reason in unread if reason.outcome is Outcome.UNDETERMINED]
     unknown = [signer.failure for sighting in found.seen for signer in sighting.open_to if signer.failure is not None]
     reasons = [*found.failures, *unread, *unknown]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from plimsoll.errors import ContentError, SignatureError
+from plimsoll.errors import ContentError, PayloadError, SignatureError
 from plimsoll.model.evidence import Absent, Attachment, Evidence, Failed, Found, Needs
 from plimsoll.model.verdict import Outcome, Reason, SignatureRecord
 from plimsoll.policy.prepare import Ready
@@ -34,7 +34,7 @@ class Sighting:
     """One signature or attestation.
 
     ``faults`` are of the signers that did not make it, or of itself. ``open_to`` are the signers that may have made it:
-    their key could not be read, or its bytes not be had; ``unread`` says that it could not be had or read.
+    their key could not be read, or its bytes not be had; ``unread`` says why what it is could not be had or read.
     """
 
     number: int
@@ -42,7 +42,7 @@ class Sighting:
     proofs: tuple[Proof, ...] = ()
     faults: tuple[Reason, ...] = ()
     open_to: tuple[ReadySigner, ...] = ()
-    unread: bool = False
+    unread: Reason | None = None
 
     @property
     def counting(self) -> tuple[Proof, ...]:
@@ -145,30 +145,47 @@ class _Eyes:
         if attachment.failure is not None:
             undecided = attachment.failure.outcome is Outcome.UNDETERMINED
             open_to = self.signers if undecided else ()
-            return Sighting(number=number, format=name, faults=(attachment.failure,), open_to=open_to, unread=True)
+            failure = attachment.failure
+            return Sighting(number=number, format=name, faults=(failure,), open_to=open_to, unread=failure)
         try:
             untrusted = signature_format.parse(attachment)
         except (SignatureError, ContentError) as error:
-            return Sighting(number=number, format=name, faults=(Reason.of(error),), unread=True)
+            return Sighting(number=number, format=name, faults=(Reason.of(error),), unread=_not_judged(error))
         if untrusted is None:
             return None  # of another format: neither for nor against
-        proofs, faults = [], []
+        proofs: list[Proof] = []
+        faults: list[Reason] = []
+        unread: Reason | None = None
         for signer in self.signers:
             answer = self._ask(signer, untrusted, signature_format)
             if isinstance(answer, Proof):
                 proofs.append(answer)
+                continue
+            fault = answer if isinstance(answer, Reason) else Reason.of(answer)
+            if isinstance(answer, PayloadError) and answer.proven:
+                unread = _not_judged(answer)
+                faults.insert(0, fault)  # that of its own signer tells most
             else:
-                faults.append(answer)
+                faults.append(fault)
         open_to = tuple([signer for signer in self.signers if signer.failure is not None])
-        return Sighting(number=number, format=name, proofs=tuple(proofs), faults=tuple(faults), open_to=open_to)
+        return Sighting(
+            number=number, format=name, proofs=tuple(proofs), faults=tuple(faults), open_to=open_to, unread=unread
+        )
 
-    def _ask(self, signer: ReadySigner, untrusted: object, signature_format: SignatureFormat[object]) -> Proof | Reason:
+    def _ask(
+        self, signer: ReadySigner, untrusted: object, signature_format: SignatureFormat[object]
+    ) -> Proof | Reason | SignatureError | ContentError:
         if signer.failure is not None:
             return signer.failure
         artifact = Artifact(digests=self.evidence.digests, data=self.evidence.manifest.data)
         try:
             found = signer.verify(untrusted, signature_format, artifact, self.evidence.now_s)
         except (SignatureError, ContentError) as error:
-            return Reason.of(error)
+            return error
         unwanted = self.unwanted(found) or signer.unwanted(found, self.evidence.now_s)
         return Proof(signer=signer, found=found, unwanted=unwanted)
+
+
+def _not_judged(error: SignatureError | ContentError) -> Reason:
+    """For who needs to know all: it may say what it is asked for, and be by a signer who is."""
+    return Reason(code="not-judged", message=f"it is there and cannot be read: {error}")

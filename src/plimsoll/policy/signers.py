@@ -9,6 +9,7 @@ from typing import Final, TypeVar
 from plimsoll.errors import (
     LogProofInvalidError,
     LogProofMissingError,
+    PayloadError,
     SignatureError,
     TimestampInvalidError,
     TimestampMissingError,
@@ -81,7 +82,9 @@ class ReadySigner:
             raise missing
         try:
             found = verify()
-        except SignatureError:
+        except SignatureError as error:
+            if isinstance(error, PayloadError) and error.proven:
+                raise
             raise missing from None
         if found.signed_at_s is None:
             raise missing

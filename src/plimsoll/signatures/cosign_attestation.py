@@ -14,6 +14,7 @@ from plimsoll.errors import (
     CertificateUntrustedError,
     LogProofInvalidError,
     LogProofMissingError,
+    PayloadError,
     SignedDigestMismatchError,
     UntrustedKeyError,
 )
@@ -47,7 +48,7 @@ from plimsoll.signatures.keyless import check_wanted, verify_leaf
 from plimsoll.signatures.log_bodies import kind_of
 from plimsoll.signatures.log_entries import LoggedContent, verify_tlog_entry
 from plimsoll.signatures.signed_content import SignedContent, verify_content
-from plimsoll.signatures.statement import outline_in, statement_in, subject_matches
+from plimsoll.signatures.statement import outline_in, statement_in, subject_matches, unread
 from plimsoll.signatures.transparency import parse_log_entry
 from plimsoll.signatures.verifying import decode_base64
 from plimsoll.signatures.x509 import Certificate
@@ -61,11 +62,15 @@ def attestation_places(digests: tuple[Digest, ...]) -> tuple[TagPlace, ...]:
 
 
 def parse_attestation(attachment: Attachment) -> UntrustedAttestation | None:
-    """Take a layer and its annotations as an unproven attestation; None for what lies in a store: it is none."""
+    """Take a layer and its annotations as an unproven attestation; None for what lies in a store: it is none.
+
+    Raises as ``parse_envelope``: who signed what is no envelope, or too large a one, cannot be known.
+    """
     if attachment.descriptor is None:
         return None
     if attachment.data is None:
         raise BadSignatureError("the attestation's envelope was not read")
+    read_once("envelope", attachment.data, parse_envelope)
     annotations = attachment.descriptor.annotations
     return UntrustedAttestation(
         envelope=attachment.data,
@@ -94,15 +99,15 @@ def verify_attestation(
     """
     # 1. The envelope holds a statement about this image.
     envelope = read_once("envelope", untrusted.envelope, parse_envelope)
-    statement = outline_in(envelope)
+    try:
+        statement = outline_in(envelope)
+    except PayloadError as error:
+        raise unread(envelope, error, prove=lambda: _verify(untrusted, envelope, trust, now_s)) from None
     digest = subject_matches(statement, artifact.digests)
     if digest is None:
         raise SignedDigestMismatchError("the statement is about other artifacts: none of its subjects is this image")
     # 2 to 5. A trusted signer made one of its signatures, and it is logged where that is demanded.
-    if isinstance(trust, IdentityTrust):
-        signed = _verify_by_identity(untrusted, envelope, trust, now_s)
-    else:
-        signed = _verify_by_keys(untrusted, envelope, trust)
+    signed = _verify(untrusted, envelope, trust, now_s)
     return VerifiedAttestation(
         format=FORMAT,
         key=signed.key.fingerprint,
@@ -111,6 +116,14 @@ def verify_attestation(
         certified=signed.certified,
         signed_at_s=signed.at_s,
     )
+
+
+def _verify(
+    untrusted: UntrustedAttestation, envelope: UntrustedEnvelope, trust: KeyTrust | IdentityTrust, now_s: float
+) -> _Signed:
+    if isinstance(trust, IdentityTrust):
+        return _verify_by_identity(untrusted, envelope, trust, now_s)
+    return _verify_by_keys(untrusted, envelope, trust)
 
 
 def _verify_by_keys(untrusted: UntrustedAttestation, envelope: UntrustedEnvelope, trust: KeyTrust) -> _Signed:

@@ -15,6 +15,7 @@ from plimsoll.errors import (
     BundleInvalidError,
     LogProofInvalidError,
     LogProofMissingError,
+    PayloadError,
     SignedDigestMismatchError,
     TimestampInvalidError,
     TimestampMissingError,
@@ -42,7 +43,7 @@ from plimsoll.signatures.formats import (
 from plimsoll.signatures.keyless import check_issued, check_wanted, verify_leaf
 from plimsoll.signatures.log_entries import LoggedContent, VerifiedTlogEntry, check_in_use, verify_tlog_entry
 from plimsoll.signatures.signed_content import SignedContent, own_hash, verify_content
-from plimsoll.signatures.statement import COSIGN_SIGN_TYPE, outline_in, statement_in, subject_matches
+from plimsoll.signatures.statement import COSIGN_SIGN_TYPE, outline_in, statement_in, subject_matches, unread
 from plimsoll.signatures.timestamp import verify_timestamp
 from plimsoll.signatures.trust_index import TrustIndex
 from plimsoll.signatures.x509 import Certificate
@@ -61,6 +62,15 @@ class _Times:
         return min(self.proven, default=None)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Signed:
+    """Who made the signature, and when."""
+
+    key: PublicKey
+    times: _Times
+    certified: CertifiedSigner | None
+
+
 def verify_bundle(
     untrusted: UntrustedBundle, trust: KeyTrust | IdentityTrust, artifact: Artifact, now_s: float
 ) -> Verified:
@@ -71,7 +81,30 @@ def verify_bundle(
     # 1. It names a signer of the kind that is trusted; a certificate says that it is for somebody who is wanted.
     signer = _signer(untrusted, trust)
     # 2. It says that it is about this artifact.
-    content, statement, digest = _content(untrusted, artifact)
+    try:
+        content, statement, digest = _content(untrusted, artifact)
+    except PayloadError as error:
+        envelope = untrusted.content
+        assert isinstance(envelope, UntrustedEnvelope)  # nothing else has a payload
+        hidden = read_once("signed content", envelope, _signed_content)
+        raise unread(envelope, error, prove=lambda: _prove(untrusted, signer, trust, hidden, now_s)) from None
+    # 3 to 6. It is the signer's.
+    signed = _prove(untrusted, signer, trust, content, now_s)
+    # 7. Only now is the predicate read.
+    if isinstance(untrusted.content, UntrustedEnvelope):
+        statement = statement_in(untrusted.content)
+    return _verified(
+        statement, key=signed.key, digest=digest, certified=signed.certified, signed_at_s=signed.times.first
+    )
+
+
+def _prove(
+    untrusted: UntrustedBundle,
+    signer: Certificate | None,
+    trust: KeyTrust | IdentityTrust,
+    content: SignedContent,
+    now_s: float,
+) -> _Signed:
     # 3. The signer's key made the signature over it.
     key = _verify_signature(signer, trust, content)
     # 4. It is logged, where that is demanded, by trusted logs as just this signature of this content by this signer.
@@ -87,10 +120,7 @@ def verify_bundle(
     certified = None
     if isinstance(signer, Certificate) and isinstance(trust, IdentityTrust):
         certified = _certify(untrusted, signer, trust, _certificate_times(times, trust, now_s))
-    # 7. Only now is the predicate read.
-    if isinstance(untrusted.content, UntrustedEnvelope):
-        statement = statement_in(untrusted.content)
-    return _verified(statement, key=key, digest=digest, certified=certified, signed_at_s=times.first)
+    return _Signed(key=key, times=times, certified=certified)
 
 
 def needs_bytes(untrusted: UntrustedBundle, trust: KeyTrust | IdentityTrust) -> bool:

@@ -7,7 +7,7 @@ Members that in-toto does not know are passed over, as statement.md asks of read
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from plimsoll import limits
@@ -61,7 +61,29 @@ def outline_in(envelope: UntrustedEnvelope) -> Statement:
 def statement_in(envelope: UntrustedEnvelope) -> Statement:
     """The whole statement that an envelope holds, of which the signature is proven; raises as ``outline_in``."""
     _require_in_toto(envelope)
-    return read_once("statement", envelope.payload, parse_statement)
+    try:
+        return read_once("statement", envelope.payload, parse_statement)
+    except PayloadError as error:
+        raise _proven(error) from None
+
+
+def unread(envelope: UntrustedEnvelope, fault: PayloadError, *, prove: Callable[[], object]) -> PayloadError:
+    """The ``fault`` of a statement that has no outline, once ``prove`` finds that a trusted signer made it.
+
+    What somebody attested and nobody can read, for a cap too, may be of any type and about any image; what was made by
+    nobody who is trusted is nothing. Raises what ``prove`` does.
+    """
+    if envelope.payload_type != IN_TOTO:
+        return fault  # no attestation, whoever made it
+    prove()
+    return _proven(fault)
+
+
+def _proven(fault: PayloadError) -> PayloadError:
+    """Another error: the one at hand may be remembered (``read_once``), and others are asked of it too."""
+    found = PayloadError(str(fault))
+    found.proven = True
+    return found
 
 
 def _require_in_toto(envelope: UntrustedEnvelope) -> None:

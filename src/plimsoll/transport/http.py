@@ -10,7 +10,9 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Final
+from urllib.parse import unquote
 
 from plimsoll import limits
 from plimsoll.errors import (
@@ -169,17 +171,17 @@ class HttpClient:
         self, host: Host, request: Request, authorization: str | None, meter: Meter, limit: int | None
     ) -> Reply | BodyStream:
         """Send ``request`` once, and what its redirects ask for; ``limit`` None leaves a good answer's body unread."""
-        first = host
+        first, asked = host, request
         for _ in range(limits.REDIRECTS + 1):
             limiter = host.limiter
             await limiter.enter()
             try:
-                if host.base is None:
-                    await self._settle(host, meter)
+                # Read once: a request beside this one may forget the host's scheme while the answer is awaited.
+                base = host.base or await self._settle(host, meter)
                 if limit is None:
-                    reply = await self._open(host, request, authorization, meter)
+                    reply = await self._open(host, base, request, authorization, meter)
                 else:
-                    reply = await self._exchange(host, request, authorization, meter, limit)
+                    reply = await self._exchange(host, base, request, authorization, meter, limit)
                 if host.doubt is not None:
                     self._answered(host, reply)
             except BaseException as error:
@@ -199,15 +201,16 @@ class HttpClient:
             if reply.status not in _REDIRECTS:
                 if reply.status in _WORTH_A_RETRY:
                     self._refuse(reply, host, request)
+                if reply.status == 404 and not _asks_the_same(asked, request):
+                    return replace(reply, led_to=host.name + request.path)
                 return reply
-            host, request, authorization = self._redirected(host, request, authorization, reply)
+            host, request, authorization = self._redirected(host, base, request, authorization, reply)
         raise RegistryError(f"{host.name} redirects more than {limits.REDIRECTS} times")
 
     async def _exchange(
-        self, host: Host, request: Request, authorization: str | None, meter: Meter, limit: int
+        self, host: Host, base: str, request: Request, authorization: str | None, meter: Meter, limit: int
     ) -> Reply:
-        asked, base = host.name + request.path, host.base
-        assert base is not None
+        asked = host.name + request.path
         if request.is_read and not self._connections.has_proxy(base):
             reply = await self._kept.get(base, request, authorization, context=host.context, limit=limit, meter=meter)
             if reply.status < 300:
@@ -224,9 +227,10 @@ class HttpClient:
         meter.bytes += len(body)
         return Reply(status=answer.status, headers=answer.headers, body=body)
 
-    async def _open(self, host: Host, request: Request, authorization: str | None, meter: Meter) -> Reply | BodyStream:
-        asked, base, times = host.name + request.path, host.base, self._connections.streamed
-        assert base is not None
+    async def _open(
+        self, host: Host, base: str, request: Request, authorization: str | None, meter: Meter
+    ) -> Reply | BodyStream:
+        asked, times = host.name + request.path, self._connections.streamed
         try:
             # A head that drips, each byte in time, needs a limit as a whole; connecting has one of its own.
             async with asyncio.timeout(2 * self.settings.timeout_s):
@@ -254,10 +258,9 @@ class HttpClient:
         raise refusal(reply.status, reply.body, asked=host.name + request.path, retry_after_s=retry_after_s)
 
     def _redirected(
-        self, host: Host, request: Request, authorization: str | None, reply: Reply
+        self, host: Host, base: str, request: Request, authorization: str | None, reply: Reply
     ) -> tuple[Host, Request, str | None]:
         """Where a redirect leads, with the Authorization only if it stays within the origin (GHSA-vh4v-2xq2-g5cg)."""
-        base = host.base or ""
         asked = host.name + request.path
         if request.form is not None:
             raise RegistryError(f"{asked} redirects a request that holds a secret", status=reply.status)
@@ -267,7 +270,7 @@ class HttpClient:
         if not location:
             raise RegistryError(f"{asked}: a redirect without a Location", status=reply.status)
         scheme, netloc, target = redirect_target(base, request.target, location)
-        if scheme == "http" and not host.is_plain and self._tls_for(netloc).verify:
+        if scheme == "http" and base.startswith("https:") and self._tls_for(netloc).verify:
             raise RegistryError(
                 f"{asked} redirects to plain HTTP at {netloc}, which may not be so", status=reply.status
             )
@@ -277,13 +280,13 @@ class HttpClient:
             return host, following, authorization
         return self.host(netloc, scheme=scheme), following, None
 
-    async def _settle(self, host: Host, meter: Meter) -> None:
-        """Wait until it is found out how the host is spoken to; raises what keeps us from any connection to it.
+    async def _settle(self, host: Host, meter: Meter) -> str:
+        """The host's base, once it is found out how it is spoken to; raises what keeps us from any connection to it.
 
         A task of its own finds out: none of those who wait is held up by another's request, or shares its failure, or
         ends the search by being cancelled.
         """
-        while host.base is None:
+        while (base := host.base) is None:
             if host.probing is None:
                 host.probing = asyncio.create_task(self._probe(host, meter))
                 self._probes.add(host.probing)
@@ -291,6 +294,7 @@ class HttpClient:
             failure = await asyncio.shield(host.probing)
             if failure is not None:
                 raise type(failure)(*failure.args) from failure
+        return base
 
     async def _probe(self, host: Host, meter: Meter) -> TransportError | None:
         """Connect to the host, over TLS or else without: what failed, or None and the host's scheme is known."""
@@ -351,6 +355,19 @@ class HttpClient:
         await asyncio.gather(*self._probes, return_exceptions=True)
         self._kept.aclose()
         await self._connections.aclose()
+
+
+def _asks_the_same(asked: Request, found: Request) -> bool:
+    """Whether what a redirect led to is what was asked for, if of another host or below another path.
+
+    The last two parts of a path name it: manifests/TAG, blobs/DIGEST. Some registries send all to another one,
+    registry.k8s.io for one, whose 404 is an absence; to a place in a store one sends only for what it has.
+    """
+    return asked is found or _name_in(asked) == _name_in(found)
+
+
+def _name_in(request: Request) -> list[str]:
+    return unquote(request.path).rstrip("/").rsplit("/", 2)[-2:]
 
 
 def _is_of_tls_port(reply: Reply | BodyStream) -> bool:

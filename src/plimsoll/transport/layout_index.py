@@ -109,6 +109,7 @@ class LayoutIndex:
         key = (descriptor.digest, descriptor.size)
         if key not in self._subjects:
             await asyncio.sleep(0)
+        if key not in self._subjects:  # still: of all that waited, the first reads it
             try:
                 self._subjects[key] = subject_of(descriptor)
             except (ContentError, NotFoundError) as error:

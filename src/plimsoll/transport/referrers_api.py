@@ -19,7 +19,7 @@ from plimsoll.transport.base import what_is_claimed
 from plimsoll.transport.pages import Pages
 from plimsoll.wire import Reply, Request, contradiction, parse_referrers, refusal
 
-_NO_REFERRERS_API: Final = frozenset({400, 404, 405, 406, 501})
+_NO_REFERRERS_API: Final = frozenset({400, 405, 406, 501})
 """What registries answer that do not know the endpoint (406: Artifactory; go-containerregistry takes most so too)."""
 _OF_ANOTHER_ENDPOINT: Final = frozenset({"", "NAME_UNKNOWN"})
 """What a 404 may say of a path that a registry does not know; any other code of ``contradiction`` is a refusal."""
@@ -30,6 +30,13 @@ class Unlisted(Enum):
 
     NOT_FOUND = "not found"
     OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unclear:
+    """A first answer of which nobody knows what it means: ``failure``, unless the fallback tag lists something."""
+
+    failure: RegistryError
 
 
 class ApiMemory:
@@ -66,7 +73,9 @@ class ReferrersApi:
     seen: Callable[[], None]
     monotonic: Callable[[], float]
 
-    async def listed(self, digest: Digest, first: Request, *, whole: bool) -> tuple[Descriptor, ...] | Unlisted:
+    async def listed(
+        self, digest: Digest, first: Request, *, whole: bool
+    ) -> tuple[Descriptor, ...] | Unlisted | Unclear:
         """What it lists over all pages; with ``whole`` no answer will do but a list or a 404.
 
         Raises what ``refusal`` and ``parse_referrers`` give, RegistryError for pages that lead nowhere or are none,
@@ -80,9 +89,10 @@ class ReferrersApi:
             reply = await self.ask(request)
             page = parse_referrers(reply.body, reply.content_type) if reply.status == 200 else None
             if page is None:
-                if pages.is_first and (unlisted := _unlisted(reply, whole=whole)) is not None:
+                failure = self._no_page(reply, request)
+                if pages.is_first and (unlisted := _unlisted(reply, failure, whole=whole)) is not None:
                     return unlisted
-                raise self._no_page(reply, request)
+                raise failure
             self.seen()
             known = len(found)
             found |= {what_is_claimed(each): each for each in page}
@@ -100,10 +110,12 @@ class ReferrersApi:
         return RegistryError(f"{self.where}: what should list the image's referrers is no OCI index", status=200)
 
 
-def _unlisted(reply: Reply, *, whole: bool) -> Unlisted | None:
-    """What a first answer that is no list means; None where it is a failure."""
-    if reply.status == 404 and contradiction(reply.body) in _OF_ANOTHER_ENDPOINT:
+def _unlisted(reply: Reply, failure: TransportError, *, whole: bool) -> Unlisted | Unclear | None:
+    """What a first answer that is no list means; None where it is a failure, whatever the fallback tag lists."""
+    if reply.status == 404 and not reply.led_to and contradiction(reply.body) in _OF_ANOTHER_ENDPOINT:
         return Unlisted.NOT_FOUND
     if whole:
         return None
-    return Unlisted.OTHER if reply.status in _NO_REFERRERS_API or reply.status == 200 else None
+    if reply.status in (200, 404):  # a page of somebody else's, or a 404 that denies or limits
+        return Unclear(failure=RegistryError(str(failure), status=reply.status))
+    return Unlisted.OTHER if reply.status in _NO_REFERRERS_API else None

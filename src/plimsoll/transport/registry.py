@@ -25,7 +25,7 @@ from plimsoll.transport.http import HttpClient
 from plimsoll.transport.lookaside import read_lookaside
 from plimsoll.transport.mirrors import first_served
 from plimsoll.transport.pages import Pages
-from plimsoll.transport.referrers_api import ApiMemory, ReferrersApi, Unlisted
+from plimsoll.transport.referrers_api import ApiMemory, ReferrersApi, Unclear, Unlisted
 from plimsoll.transport.resuming import resumed
 from plimsoll.wire import (
     Reply,
@@ -188,7 +188,8 @@ class RegistrySource(OneImage):
     async def manifest_by_tag(self, tag: str) -> RawManifest:
         """Another manifest of the repository; raises NotFoundError where there is none.
 
-        A 404 whose body says something else than that is a failure: RegistryError.
+        A 404 whose body says something else than that, or that stands where a redirect led, is a failure:
+        RegistryError.
         """
         request = tag_request(self._repository.path, tag)
         reply = await self._beside(request)
@@ -199,6 +200,8 @@ class RegistrySource(OneImage):
     async def _beside(self, request: Request) -> Reply:
         """The answer about a tag beside the image, where a 404 is an absence."""
         reply = await self._authorizer.get(self._repository, request, limit=limits.MANIFEST_BYTES, meter=self.meter)
+        if reply.led_to:
+            raise self._refused(reply, request)
         if reply.status == 404 and (code := contradiction(reply.body)):
             raise RegistryError(
                 f"{self._refused(reply, request)}: {code} says nothing of what is there", status=reply.status
@@ -274,6 +277,7 @@ class RegistrySource(OneImage):
 
         Where the repository is known to lack the API (``ApiMemory``) the tag is asked first, and the API only where it
         lists nothing: whatever was learnt from other images, none is hidden. ``whole`` asks the API in any case.
+        Where the API's answer is unclear and the tag lists nothing, that is a failure: raises what it means.
         distribution-spec 1.1 "Listing Referrers" and "Unavailable Referrers API".
         """
         key, known = self._repository.key, self._registries.referrers_apis
@@ -283,15 +287,17 @@ class RegistrySource(OneImage):
             if by_tag:
                 return by_tag
         by_api = await self._referrers_by_api(digest, whole=whole)
-        if not isinstance(by_api, Unlisted):
+        if not isinstance(by_api, Unlisted | Unclear):
             return by_api
         if by_tag is None:
             by_tag = await self._referrers_by_tag(digest)
+        if isinstance(by_api, Unclear) and not by_tag:
+            raise by_api.failure
         if by_tag and by_api is Unlisted.NOT_FOUND:
             known.missed(key)
         return by_tag
 
-    async def _referrers_by_api(self, digest: Digest, *, whole: bool) -> tuple[Descriptor, ...] | Unlisted:
+    async def _referrers_by_api(self, digest: Digest, *, whole: bool) -> tuple[Descriptor, ...] | Unlisted | Unclear:
         api = ReferrersApi(
             where=self._physical.repository,
             ask=partial(self._authorizer.get, self._repository, limit=limits.REFERRERS_BYTES, meter=self.meter),
@@ -326,6 +332,13 @@ class RegistrySource(OneImage):
         return reply
 
     def _refused(self, reply: Reply, request: Request) -> TransportError:
+        """What a status other than the wanted one means; a 404 where a redirect led to is no absence.
+
+        Who redirects to a place in a store says that the thing is there.
+        """
+        if reply.led_to:
+            where = f"{self._asked(request)} redirects to {reply.led_to[: limits.TEXT_CHARS]}, which does not exist"
+            return RegistryError(f"{where}: look into the registry's storage", status=reply.status)
         return refusal(reply.status, reply.body, asked=self._asked(request))
 
     def _asked(self, request: Request) -> str:

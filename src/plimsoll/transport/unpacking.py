@@ -141,6 +141,7 @@ class Unpacker:
     def pieces(self, data: bytes) -> Iterator[bytes]:
         """What ``data`` unpacks to, in pieces of at most FILE_CHUNK_BYTES; to be taken before more is given in.
 
+        An empty piece comes before each stream behind the first: a stream of nine bytes that holds nothing costs time.
         Raises ContentError for what is broken, LimitExceededError for what wants too much memory, UnsupportedError
         where the library is not there.
         """
@@ -158,6 +159,8 @@ class Unpacker:
             if self._engine is None:
                 if self._padded and self._streams and not (data := data.lstrip(b"\0")):
                     return
+                if self._streams:
+                    yield b""
                 self._engine = _engine(self._packing, self._what)
             engine = self._engine
             piece = self._piece(engine, data)
@@ -185,5 +188,5 @@ def unpacked(read: Callable[[], bytes], packing: Packing, what: str) -> Iterator
     """
     unpacker = Unpacker(packing, what, padded=True)
     while data := read():
-        yield from unpacker.pieces(data)
+        yield from filter(None, unpacker.pieces(data))
     unpacker.finish()

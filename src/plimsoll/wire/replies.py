@@ -67,11 +67,15 @@ class Headers(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """A whole answer: a body within the cap that was asked for."""
+    """A whole answer: a body within the cap that was asked for.
+
+    ``led_to`` is HOST/PATH of what a redirect led to and was answered 404, where that is not what was asked for.
+    """
 
     status: int
     headers: Headers
     body: bytes
+    led_to: str = ""
 
     @property
     def content_type(self) -> str | None:

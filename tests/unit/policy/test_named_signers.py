@@ -32,7 +32,17 @@ from fakes.documents import (
     sigstore,
     unread,
 )
-from fakes.signing import LOGGED_AT_S, SIGNATURE, SIMPLE_SIGNING, b64, payload_bytes, signed_attachment, signer
+from fakes.signing import (
+    LOGGED_AT_S,
+    SIGNATURE,
+    SIMPLE_SIGNING,
+    attachment,
+    b64,
+    payload_bytes,
+    signed_attachment,
+    signer,
+)
+from plimsoll import limits
 from plimsoll.errors import UnreadableKeyError
 from plimsoll.model.evidence import Absent, Attachment, Failed, Found, Needs, StorePlace
 from plimsoll.model.verdict import Reason
@@ -41,6 +51,7 @@ from plimsoll.policy.evaluate import judge
 TIMEOUT = Reason(code="timeout", message="no answer")
 GARBAGE = Reason(code="digest-mismatch", message="other bytes")
 LATE, EARLY = LOGGED_AT_S + 600, LOGGED_AT_S - 600
+LATER = LOGGED_AT_S + 60
 
 
 def date(time_s):
@@ -476,6 +487,74 @@ def test_any_failure_leaves_what_is_forbidden_undetermined(reason):
         assert failed.outcome.value == "undetermined"
         assert failed.reasons[0].outcome.value == "undetermined"
     assert outcome(FORBIDDEN, attested("alice"), unread(reason)) == "rejected"
+
+
+UNCLEAR = {
+    "too many values": b"[" + b"0," * 60 + b"0]",
+    "a name twice": b'{"a":1,"a":2}',
+    "too deep": b"[" * 100 + b"]" * 100,
+    "a case twin": b'0},"Predicate":{',
+}
+
+
+def unclear(name, fault, *, place, **how):
+    """That attestation with a critical finding in a statement that is refused, at one of the two places."""
+    predicate = scanned(DIRTY | {"x": "HERE"}, at_s=LATER)
+    payload = statement_bytes(DIGEST, predicate_type=VULN, predicate=predicate).replace(b'"HERE"', UNCLEAR[fault])
+    by = None if name is None else signer(name=name)
+    if place == "att":
+        return {"att": Found(attachments=(sigstore().att_layer(payload, by=by, at_s=LATER, **how),))}
+    return {"referrers": bundles(attested("alice", CLEAN), sigstore().attest(payload, by=by, at_s=LATER, **how))}
+
+
+ALL_ASKED = [{"forbidden": True, "where": "predicate.critical > 0"}, {"where": NONE_CRITICAL}, {"atMost": 1}]
+WAYS = [("require", {}), ("require", {"is_logged": False, "stamped": True}), ("ignore", {"is_logged": False})]
+
+
+@pytest.mark.parametrize(("log", "how"), WAYS, ids=["logged", "stamped", "bare"])
+@pytest.mark.parametrize("place", ["att", "referrers"])
+@pytest.mark.parametrize("fault", UNCLEAR)
+@pytest.mark.parametrize("rule", ALL_ASKED, ids=["forbidden", "newest", "at most"])
+def test_what_a_named_signer_made_and_nobody_can_read_is_not_absent(monkeypatch, rule, fault, place, log, how):
+    monkeypatch.setattr(limits, "STATEMENT_VALUES", 20)
+    clean = bundles(attested("alice", CLEAN))
+    asked = document(attestation("alice", "bob", log=log, **rule))
+    found = judged(asked, **{"referrers": clean} | unclear("bob", fault, place=place, **how))
+    assert (found.outcome.value, codes(found)[0]) == ("undetermined", "not-judged")
+    assert [record.reason and record.reason.code for record in found.signatures] == [None, "payload-invalid"]
+    strangers = {"referrers": clean} | unclear("mallory", fault, place=place, **how)
+    assert outcome(asked, **strangers) == "accepted"
+    assert outcome(document(attestation("alice", "bob", log=log)), **strangers) == "accepted"
+
+
+@pytest.mark.parametrize("place", ["att", "referrers"])
+def test_what_an_identity_made_and_nobody_can_read_is_not_absent(place):
+    asked = document(attestation("ci", forbidden=True, where="predicate.critical > 0"), identities={"ci": CI})
+    clean = bundles(attested(None, CLEAN))
+    assert outcome(asked, **{"referrers": clean} | unclear(None, "a name twice", place=place)) == "undetermined"
+    assert outcome(asked, **{"referrers": clean} | unclear("alice", "a name twice", place=place)) == "accepted"
+
+
+@pytest.mark.parametrize("rule", ALL_ASKED, ids=["forbidden", "newest", "at most"])
+@pytest.mark.parametrize("place", ["att", "referrers"])
+def test_where_nobody_can_know_who_signed_it_is_not_absent(rule, place):
+    clean = attested("alice", CLEAN)
+    layer = sigstore().att_layer(statement_bytes(DIGEST, predicate_type=VULN), by=signer(name="mallory"))
+    for data in (b"{", b'{"pad":[' + b"0," * limits.BUNDLE_VALUES + b"0]," + (layer.data or b"")[1:]):
+        broken = attachment(data, annotations={}, media_type="application/vnd.dsse.envelope.v1+json")
+        places = {"att": {"referrers": bundles(clean), "att": Found(attachments=(broken,))}}
+        places["referrers"] = {"referrers": bundles(clean, broken)}
+        found = judged(document(attestation("alice", **rule)), **places[place])
+        assert (found.outcome.value, codes(found)[0]) == ("undetermined", "not-judged")
+        assert outcome(document(attestation("alice")), **places[place]) == "accepted"
+    whole = {"referrers": bundles(clean), "att": Found(attachments=(layer,))}
+    assert outcome(document(attestation("alice", **rule)), **whole) == "accepted"
+
+
+def test_an_envelope_of_another_payload_type_is_no_attestation_whoever_made_it():
+    other = sigstore().attest(b"{", by=signer(), payload_type="text/plain")
+    assert outcome(FORBIDDEN, other) == "accepted"
+    assert outcome(FORBIDDEN, sigstore().attest(b"{", by=signer())) == "undetermined"
 
 
 def test_a_condition_narrows_what_is_forbidden_and_an_error_excuses_nothing():

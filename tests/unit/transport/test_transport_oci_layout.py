@@ -96,6 +96,24 @@ def test_what_many_entries_name_is_read_once(tmp_path):
     assert source.meter.bytes == referred + 2 * image.size
 
 
+@pytest.mark.parametrize("ask", ["manifest", "referrers"])
+def test_what_many_ask_for_at_once_is_read_once(tmp_path, ask):
+    image, referred = with_referrers(tmp_path, entries=12, manifests=12)
+
+    async def story():
+        source = opened(tmp_path)
+        asked = [
+            source.manifest() if ask == "manifest" else source.referrers(image.digest, whole=False) for _ in range(8)
+        ]
+        answers = await asyncio.gather(*asked)
+        assert all(answer == answers[0] for answer in answers)
+        await source.aclose()
+        return source.meter.bytes
+
+    # To be judged, the image is read by each that asks.
+    assert asyncio.run(story()) == referred + (9 * image.size if ask == "manifest" else 0)
+
+
 def test_more_entries_that_refer_to_others_than_the_cap_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(limits, "REFERRERS", 2)
     image, _ = with_referrers(tmp_path / "few", entries=9, manifests=2)

@@ -236,6 +236,34 @@ def test_a_host_that_hangs_up_on_both_is_asked_anew(run):
     run(story)
 
 
+@pytest.mark.parametrize("leads_to", ["/a", "http://{host}/a", "//{host}/a"])
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_request_that_is_cut_harms_no_redirect_of_another(run, leads_to, streamed):
+    async def story():
+        async with HostileRegistry() as registry, door(registry.host) as way:
+            cut = asyncio.Event()
+            registry.on("/cut", hostile.hang_up())
+            registry.on("/moved", hostile.held(cut, hostile.redirect(leads_to.format(host=registry.host))))
+            registry.on("/a", hostile.reply(b"quick"))
+            host = way.client.host(registry.host)
+            send = way.client.open(host, Request(target="/moved"), meter=way.meter) if streamed else way.get("/moved")
+            moved = asyncio.create_task(send)
+            while not registry.asked("/moved"):
+                await asyncio.sleep(0.001)
+            with pytest.raises(UnreachableError, match="nor over plain HTTP"):
+                await way.get("/cut")
+            assert host.base is None
+            cut.set()
+            answer = await moved
+            if streamed:
+                assert b"".join([chunk async for chunk in answer.chunks(budget_s=9)]) == b"quick"
+                answer.close()
+            else:
+                assert answer.body == b"quick"
+
+    run(story)
+
+
 def test_once_it_has_answered_plainly_a_broken_answer_is_no_doubt(run):
     async def story():
         async with HostileRegistry() as registry, door(registry.host) as way:

@@ -88,6 +88,16 @@ def test_many_small_streams_are_copied_a_slice_at_a_time(packing, monkeypatch):
     assert max(given_in) <= SLICE_BYTES
 
 
+@pytest.mark.parametrize("packing", PACKERS)
+@pytest.mark.parametrize("content", [b"text", b""])
+def test_an_empty_piece_comes_before_each_stream_behind_the_first_and_none_from_an_archive(packing, content):
+    packed = PACKERS[packing](content) * 3
+    one = [content] if content else []
+    assert list(Unpacker(packing, "a layer", padded=False).pieces(packed)) == [*one, b"", *one, b"", *one]
+    file = io.BytesIO(packed)
+    assert list(unpacked(lambda: file.read(10**6), packing, "a.tar")) == one * 3
+
+
 def test_frames_of_zstd_that_hold_nothing_are_passed_over():
     packed = skippable() + zstd.compress(b"one") + skippable(b"") + zstd.compress(b"two") + skippable(b"x" * 50_000)
     assert packing_told(packed[:MAGIC_BYTES]) == "zstd"
