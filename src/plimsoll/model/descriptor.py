@@ -31,6 +31,8 @@ class Platform:
     os: str | None = None
     architecture: str | None = None
     variant: str | None = None
+    os_version: str | None = None
+    os_features: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return "/".join(part or "unknown" for part in (self.os, self.architecture)) + (

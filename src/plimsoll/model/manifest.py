@@ -200,7 +200,13 @@ def read_descriptor(fields: DescriptorFields, where: str) -> Descriptor:
         artifact_type=fields.artifact_type,
         platform=None
         if platform is None
-        else Platform(os=platform.os, architecture=platform.architecture, variant=platform.variant),
+        else Platform(
+            os=platform.os,
+            architecture=platform.architecture,
+            variant=platform.variant,
+            os_version=platform.os_version,
+            os_features=platform.features,
+        ),
         urls=fields.urls,
     )
 

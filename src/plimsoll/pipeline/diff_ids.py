@@ -23,6 +23,7 @@ from plimsoll.pipeline.layers import (
     Step,
     Walk,
     check_each,
+    is_offered,
     pass_through,
     small_blob,
 )
@@ -82,19 +83,17 @@ class DiffIdHasher(BlobHasher):
         if manifest.config.media_type in IMAGE_CONFIGS:
             return await self._compare(walk, manifest)
         reasons = await super().check_manifest(walk, manifest, listed=listed)
-        if listed is not None and not _is_offered(listed):
+        if listed is not None and not is_offered(listed):
             return reasons
-        what = "the manifest" if listed is None else f"{listed.digest}, which the index offers for {listed.platform},"
+        what = "the manifest" if listed is None else f"{listed.digest}, which the index offers for {_for(listed)},"
         config = manifest.config.media_type[: limits.TEXT_CHARS]
         return (*reasons, _nothing_compared(f"{what} is no image: its config is {config!r}"))
 
-    async def check_other(self, walk: Walk, child: Descriptor) -> tuple[Reason, ...]:
-        """What an index lists and is no manifest: the same."""
-        reasons = await super().check_other(walk, child)
-        if not _is_offered(child):
-            return reasons
-        what = f"{child.digest}, which the index offers for {child.platform}, is no manifest"
-        return (*reasons, _nothing_compared(what))
+    def passed_over(self, child: Descriptor) -> tuple[Reason, ...]:
+        """What an index lists and is no manifest: the same, save that nobody runs it without a platform either."""
+        if child.platform is None or not is_offered(child):
+            return ()
+        return (_nothing_compared(f"{child.digest}, which the index offers for {child.platform}, is no manifest"),)
 
     async def _compare(self, walk: _DeepWalk, manifest: Manifest) -> tuple[Reason, ...]:
         try:
@@ -186,7 +185,5 @@ def _nothing_compared(why: str) -> Reason:
     return Reason.of(UnsupportedError(f"{why}; there are no diff IDs to compare with: --layers digest hashes it"))
 
 
-def _is_offered(child: Descriptor) -> bool:
-    """Whether an index lists it for a platform; BuildKit lists attestations for unknown/unknown, which is none."""
-    platform = child.platform
-    return platform is not None and (platform.os, platform.architecture) != ("unknown", "unknown")
+def _for(child: Descriptor) -> str:
+    return "any platform" if child.platform is None else str(child.platform)

@@ -19,13 +19,14 @@ from plimsoll.errors import (
     DigestMismatchError,
     LayerDigestMismatchError,
     LimitExceededError,
+    MalformedManifestError,
     PlimsollError,
     TransportError,
     UnsupportedError,
 )
 from plimsoll.model.descriptor import INDEX_TYPES, MANIFEST_TYPES, Descriptor
 from plimsoll.model.digest import Algorithm, Digest
-from plimsoll.model.manifest import Index, Manifest, parse_manifest
+from plimsoll.model.manifest import Index, Manifest, RawManifest, parse_manifest
 from plimsoll.model.verdict import Outcome, Reason
 from plimsoll.native import Sha256, sha256_update_many
 from plimsoll.pipeline.batching import Batcher
@@ -35,6 +36,7 @@ SMALL_BLOB_BYTES: Final = 64 * limits.KIB
 """Below it a blob is read whole: one request, one hash, no stream to set up."""
 BLOBS_AT_ONCE: Final = 4
 """Blobs of one image in flight together: as many as there are lanes; images run beside each other anyway."""
+_JSON_SPACE: Final = b" \t\r\n"
 
 
 class StreamHash(Protocol):
@@ -129,18 +131,41 @@ class BlobHasher:
 
     async def _check_child(self, walk: Walk, child: Descriptor, *, depth: int) -> tuple[Reason, ...]:
         try:
-            if child.media_type not in MANIFEST_TYPES | INDEX_TYPES:
-                return await self.check_other(walk, child)
-            manifest = parse_manifest(await walk.source.manifest_by_digest(child))
+            if child.media_type in MANIFEST_TYPES | INDEX_TYPES:
+                manifest = parse_manifest(await walk.source.manifest_by_digest(child))
+            else:
+                other = await self._read_other(walk.source, child)
+                if other is None:
+                    return self.passed_over(child)
+                manifest = other
         except PlimsollError as error:
             return (Reason(code=error.code, message=f"the child {child.digest} of the index: {error}"),)
         if isinstance(manifest, Index):
             return await self.check_index(walk, manifest, depth=depth + 1)
         return await self.check_manifest(walk, manifest, listed=child)
 
-    async def check_other(self, walk: Walk, child: Descriptor) -> tuple[Reason, ...]:
-        """An index may list anything: hash what is no manifest all the same; raises what ``check`` raises."""
-        await self.check(walk.source, child)
+    async def _read_other(self, source: Source, child: Descriptor) -> Manifest | Index | None:
+        """What an index lists by another type, which may be anything: hashed, and read if it is a manifest.
+
+        containers/image runs by its bytes what an index lists by any type. None for what no reader takes for a
+        manifest; raises what ``check`` and ``parse_manifest`` raise, and UnsupportedError where one may take it.
+        """
+        if child.size > limits.MANIFEST_BYTES or not is_offered(child):  # containers/image has the same limit
+            await self.check(source, child)
+            return None
+        data = await small_blob(source, child, limit=limits.MANIFEST_BYTES)
+        if not data.lstrip(_JSON_SPACE).startswith(b"{"):
+            return None
+        try:
+            return parse_manifest(RawManifest(data=data))
+        except MalformedManifestError as error:
+            kind = child.media_type[: limits.TEXT_CHARS]
+            raise UnsupportedError(
+                f"it is listed as {kind!r}, and some programs may read it as a manifest: {error}"
+            ) from error
+
+    def passed_over(self, child: Descriptor) -> tuple[Reason, ...]:  # noqa: ARG002  # for who looks deeper
+        """What is to be said of what an index lists and is surely no manifest; its bytes are as they should be."""
         return ()
 
     async def check(self, source: Source, descriptor: Descriptor) -> None:
@@ -151,6 +176,15 @@ class BlobHasher:
         stream = new_hash(descriptor.digest.algorithm)
         await pass_through(source, descriptor, lambda chunk: self._lanes.submit((stream, chunk)))
         refuse_other_digest(stream, descriptor.digest)
+
+
+def is_offered(child: Descriptor) -> bool:
+    """Whether some reader may take it for a platform: what is listed for none is taken where nothing else fits.
+
+    BuildKit lists attestations for unknown/unknown, which is no machine's.
+    """
+    platform = child.platform
+    return platform is None or (platform.os, platform.architecture) != ("unknown", "unknown")
 
 
 async def check_each(blobs: Iterable[Blob], check: Callable[[Blob], Awaitable[None]]) -> tuple[Reason, ...]:

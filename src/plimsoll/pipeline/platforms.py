@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform as machine_platform
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
 from typing import Final, Self
@@ -12,9 +12,9 @@ from typing import Final, Self
 from plimsoll import limits
 from plimsoll.errors import LimitExceededError, MalformedManifestError, NotFoundError, UnsupportedError, UsageError
 from plimsoll.model.descriptor import DOCKER_LIST, INDEX_TYPES, MANIFEST_TYPES, Descriptor, Platform
-from plimsoll.model.digest import Digest
 from plimsoll.model.manifest import Index, parse_manifest
 from plimsoll.model.settings import IndexPolicy, Settings
+from plimsoll.pipeline.platform_readers import opened, taken
 from plimsoll.transport.base import Source
 
 _ARCHITECTURES: Final = {
@@ -28,13 +28,7 @@ _ARCHITECTURES: Final = {
     "s390x": ("s390x", None),
 }
 """``uname -m`` -> Go's GOARCH and variant, as image-index.md uses them."""
-_RUNS_TOO: Final = {"arm": ("v8", "v7", "v6", "v5"), "arm64": ("v8",)}
-"""Variants from the most able on: each runs what is built for those after it (as containers/image)."""
-_SAME_AS_NONE: Final = {"amd64": "v1", "arm": "v7", "arm64": "v8"}
-"""The variant that containerd takes for an absent one (its platforms package, "Normalize")."""
 _PART: Final = re.compile(r"[A-Za-z0-9_.-]+", re.ASCII)
-_ZSTD: Final = "io.github.containers.compression.zstd"
-"""The annotation by which containers/image prefers an instance, from its version 5.27 on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,20 +50,17 @@ class PlatformChoice:
         return cls(wanted=Platform(os=parts[0], architecture=parts[1], variant=parts[2] if len(parts) == 3 else None))
 
     def choose(self, index: Index) -> tuple[Descriptor, ...]:
-        """The entries of one index that are meant; nested indexes are where nothing else fits, as their content tells.
+        """The entries of one index that are meant, nested indexes last.
 
-        For a platform that is each entry that containers/image, old or new, or containerd would take: they do not look
-        at an entry's media type, and do not agree on variants.
+        For a platform that is each entry that some reader would take (``platform_readers``); an index that fits, or has
+        no platform, is looked into beside them.
         """
-        nested = tuple([child for child in index.manifests if child.media_type in INDEX_TYPES])
+        nested = [child for child in index.manifests if child.media_type in INDEX_TYPES]
         others = [child for child in index.manifests if child.media_type not in INDEX_TYPES]
         if self.wanted is None:
-            return tuple([child for child in others if not _is_attestation(child)]) + nested
-        taken = _taken(others, self.wanted)
-        if taken:
-            return taken
-        unnamed = [child for child in others if child.platform is None and index.media_type != DOCKER_LIST]
-        return (*unnamed[:1], *nested)
+            return (*[child for child in others if not _is_attestation(child)], *nested)
+        in_list = index.media_type == DOCKER_LIST
+        return (*taken(others, self.wanted, in_list=in_list), *opened(nested, self.wanted))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,53 +104,6 @@ def refuse_other_types(child: Descriptor) -> None:
             f"the index lists {child.digest} for {child.platform or 'no platform'} as {child.media_type[:160]!r}, "
             "and that may be what is run: only manifests of OCI and of Docker schema 2 are judged"
         )
-
-
-def _taken(entries: Sequence[Descriptor], wanted: Platform) -> tuple[Descriptor, ...]:
-    """What each reader takes of the entries for ``wanted``; all of them take the first of equals."""
-    picks: dict[Digest, Descriptor] = {}
-    for read, prefers in ((_as_written, _nothing), (_as_written, _is_zstd), (_normalized, _nothing)):
-        variants = _variants(read(wanted))
-        ranked = [(_rank(child.platform and read(child.platform), wanted, variants), child) for child in entries]
-        fitting = [((rank, not prefers(child)), child) for rank, child in ranked if rank is not None]
-        if fitting:
-            best = min(fitting, key=lambda pair: pair[0])[1]
-            picks[best.digest] = best
-    return tuple(picks.values())
-
-
-def _as_written(platform: Platform) -> Platform:
-    return platform
-
-
-def _normalized(platform: Platform) -> Platform:
-    same = platform.variant or _SAME_AS_NONE.get(platform.architecture or "")
-    return Platform(os=platform.os, architecture=platform.architecture, variant=same)
-
-
-def _nothing(_: Descriptor) -> bool:
-    return False
-
-
-def _is_zstd(child: Descriptor) -> bool:
-    return child.annotations.get(_ZSTD) == "true"
-
-
-def _variants(wanted: Platform) -> tuple[str | None, ...]:
-    """The variants that will do, the best first (containers/image, internal/pkg/platform)."""
-    known = _RUNS_TOO.get(wanted.architecture or "", ())
-    if wanted.variant is None:
-        return (None, *known)
-    if wanted.variant in known:
-        return (*known[known.index(wanted.variant) :], None)
-    return (wanted.variant, None)
-
-
-def _rank(offered: Platform | None, wanted: Platform, variants: tuple[str | None, ...]) -> int | None:
-    if offered is None or (offered.os, offered.architecture) != (wanted.os, wanted.architecture):
-        return None
-    variant = offered.variant or None  # Go writes and reads an absent variant as ""
-    return variants.index(variant) if variant in variants else None
 
 
 async def find_instances(source: Source, index: Index, choice: PlatformChoice) -> tuple[Descriptor, ...]:

@@ -78,7 +78,7 @@ def test_an_image():
 
 
 def test_an_index():
-    platform = {"os": "linux", "architecture": "arm64", "variant": "v8", "os.version": "1"}
+    platform = {"os": "linux", "architecture": "arm64", "variant": "v8", "os.version": "1", "os.features": ["x"]}
     child = listed(B, media_type=OCI_MANIFEST, platform=platform, annotations={"a": "b"}, urls=["https://x.example"])
     found = parse(index(manifests=[child, listed(media_type=OCI_INDEX)]))
     assert isinstance(found, Index)
@@ -87,7 +87,7 @@ def test_an_index():
         digest=B,
         size=1,
         annotations={"a": "b"},
-        platform=Platform(os="linux", architecture="arm64", variant="v8"),
+        platform=Platform(os="linux", architecture="arm64", variant="v8", os_version="1", os_features=("x",)),
         urls=("https://x.example",),
     )
     assert found.manifests[1].platform is None

@@ -341,8 +341,53 @@ def test_a_bomb_is_not_fetched_to_its_end(monkeypatch):
     assert memory.streaming == 0
 
 
-def test_a_turn_on_a_thread_is_short_however_much_a_chunk_unpacks_to():
-    tar = layer("zeros", bytes(64 * limits.MIB))
+EMPTY = {
+    "gzip": (GZIP, gzipped(b"")),
+    "zstd": (ZSTD, bytes.fromhex("28b52ffd2000010000")),
+    "zstd, skipped": (ZSTD, skippable(b"")),
+}
+"""Streams that unpack to nothing."""
+
+
+def followed_by(stream, count):
+    return lambda tar: (gzipped if stream == EMPTY["gzip"][1] else zstd.compress)(tar) + stream * count
+
+
+@pytest.mark.parametrize(("kind", "stream"), EMPTY.values(), ids=EMPTY)
+def test_streams_that_hold_nothing_count_for_a_layer_and_for_its_image(monkeypatch, kind, stream):
+    memory = Memory()
+    data = image(memory, (kind, TAR, followed_by(stream, 50)))
+    most = len(TAR) + 50 * limits.STREAM_COUNTS_AS_BYTES
+    for cap in ("LAYER_UNPACKED_BYTES", "IMAGE_UNPACKED_BYTES"):
+        monkeypatch.setattr(limits, cap, most)
+        assert check(memory, data) == ()
+        monkeypatch.setattr(limits, cap, most - 1)
+        (reason,) = check(memory, data)
+        assert reason.code == "limit-exceeded"
+        assert f"more than {most - 1} bytes" in reason.message
+        monkeypatch.undo()
+
+
+def test_many_small_streams_stay_below_the_ratio_and_streams_that_hold_nothing_do_not(monkeypatch):
+    monkeypatch.setattr(limits, "UNPACKED_ALWAYS_BYTES", 0)
+    memory = Memory()
+    noise = layer("noise", hashlib.shake_256(b"noise").digest(20_000))
+    parts = [noise[at : at + 100] for at in range(0, len(noise), 100)]
+    assert check(memory, image(memory, (ZSTD, noise, lambda _: b"".join(map(zstd.compress, parts))))) == ()
+    found = image(memory, (ZSTD, TAR, followed_by(EMPTY["zstd"][1], 1000)))
+    assert codes(memory, found) == ["limit-exceeded"]
+
+
+@pytest.mark.parametrize(
+    ("tar", "pack", "least"),
+    [
+        (layer("zeros", bytes(64 * limits.MIB)), zstd.compress, 64 * limits.MIB),
+        (TAR, followed_by(EMPTY["zstd"][1], 5000), 5000 * limits.STREAM_COUNTS_AS_BYTES),
+        (TAR, followed_by(EMPTY["zstd, skipped"][1], 5000), 5000 * limits.STREAM_COUNTS_AS_BYTES),
+    ],
+    ids=["zeros", "empty frames", "skipped frames"],
+)
+def test_a_turn_on_a_thread_is_short_however_much_a_chunk_unpacks_to(tar, pack, least):
     turns = []
 
     def counted(batch):
@@ -356,11 +401,11 @@ def test_a_turn_on_a_thread_is_short_however_much_a_chunk_unpacks_to():
                 Batcher(counted, executor=executor, workers=1, most=1),
             )
             memory = Memory()
-            manifest = parse_manifest(RawManifest(data=image(memory, (ZSTD, tar))))
+            manifest = parse_manifest(RawManifest(data=image(memory, (ZSTD, tar, pack))))
             return await deep.check_image(MemorySource(memory, REFERENCE), manifest)
 
     assert asyncio.run(run()) == ()
-    assert len(turns) >= len(tar) // (layer_contents.STEP_BYTES + limits.MIB)
+    assert len(turns) >= least // (layer_contents.STEP_BYTES + limits.MIB)
     assert threading.main_thread() not in turns
 
 
@@ -557,14 +602,34 @@ def test_attestations_stand_beside_images_and_an_offered_artifact_does_not():
     good = memory.put_manifest(image(memory, (GZIP, TAR)), platform=AMD64)
     statement = memory.put_manifest(image(memory, (IN_TOTO, b"{}", plain)), platform=UNKNOWN)
     assert check(memory, index_bytes(good, statement)) == ()
-    for listed in ({"platform": UNKNOWN}, {}):
-        assert check(memory, index_bytes(good, artifact(memory, **listed))) == ()
-        entry = memory.put_blob(b"anything", "application/y", **listed)
-        assert check(memory, index_bytes(good, entry)) == ()
-    for wrong in (artifact(memory, platform=AMD64), memory.put_blob(b"anything", "application/y", platform=AMD64)):
+    nowhere = {"platform": UNKNOWN}
+    for harmless in (
+        artifact(memory, **nowhere),
+        memory.put_blob(b"anything", "application/y", **nowhere),
+        memory.put_blob(b'{"any": "thing"}', "application/y", **nowhere),
+        memory.put_blob(b"anything", "application/y"),
+    ):
+        assert check(memory, index_bytes(good, harmless)) == ()
+    for wrong, where in (
+        (artifact(memory, platform=AMD64), "linux/amd64"),
+        (memory.put_blob(b"anything", "application/y", platform=AMD64), "linux/amd64"),
+        (artifact(memory), "any platform"),
+    ):
         (reason,) = check(memory, index_bytes(good, wrong))
         assert reason.code == "unsupported"
-        assert "linux/amd64" in reason.message
+        assert where in reason.message
+
+
+@pytest.mark.parametrize("listed", [{}, {"platform": AMD64}])
+def test_a_manifest_that_is_listed_as_something_else_is_compared(listed):
+    memory = Memory()
+    good = memory.put_manifest(image(memory, (GZIP, TAR)), platform=AMD64)
+    evil = image(memory, (GZIP, TAR), diff_ids=[digest_of(OTHER)])
+    true = image(memory, (GZIP, OTHER))
+    assert codes(memory, index_bytes(good, memory.put_blob(evil, "application/octet-stream", **listed))) == BAD
+    assert check(memory, index_bytes(good, memory.put_blob(true, "application/octet-stream", **listed))) == ()
+    nested = index_bytes(memory.put_manifest(evil))
+    assert codes(memory, index_bytes(good, memory.put_blob(nested, "application/octet-stream", **listed))) == BAD
 
 
 def test_an_index_in_which_nothing_can_be_compared_is_undetermined():

@@ -325,3 +325,20 @@ def test_an_instance_of_another_type_is_never_passed_over(verify, platform, more
         media_type=OCI_INDEX,
     )
     assert verify(memory, platform=platform).outcome is Outcome.REJECTED
+
+
+@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize("listed", [{"architecture": "x86_64", "os": "linux"}, {"architecture": "amd64"}, None])
+def test_what_containerd_would_run_instead_is_judged_too(verify, listed, nested):
+    memory = Memory()
+    evil = memory.put_image(layers=(b"evil",))
+    good = give(memory, memory.put_image(layers=(b"good",)), GOOD)
+    amd64 = {"os": "linux", "architecture": "amd64"}
+    if nested:
+        evil = memory.put_manifest(index_bytes({**evil, "platform": amd64}), media_type=OCI_INDEX)
+    first = evil if listed is None else {**evil, "platform": listed}
+    memory.put_manifest(index_bytes(first, {**good, "platform": amd64}), "v1", media_type=OCI_INDEX)
+    harmless = listed is None and not nested  # an image without a platform is taken where none fits
+    verdict = verify(memory, platform="linux/amd64")
+    assert verdict.outcome is (Outcome.ACCEPTED if harmless else Outcome.REJECTED)
+    assert len(verdict.instances) == (1 if harmless else 2)

@@ -209,6 +209,39 @@ def test_an_entry_of_another_type_is_hashed_as_a_blob():
     assert codes(memory, index_bytes(entry)) == ["layer-digest-mismatch"]
 
 
+def test_a_manifest_that_is_listed_as_something_else_is_read():
+    memory = Memory()
+    inner = memory.put_blob(b"inner")
+    data = image(memory, inner)
+    for other in (data, index_bytes(memory.put_manifest(data))):
+        entry = memory.put_blob(b" \n" + other, "application/octet-stream")
+        memory.blobs[inner["digest"]] = b"inner"
+        assert check(memory, index_bytes(entry)) == ()
+        memory.blobs[inner["digest"]] = b"other"
+        assert codes(memory, index_bytes(entry)) == ["layer-digest-mismatch"]
+        # What nobody takes for an image is hashed only.
+        nowhere = {**entry, "platform": {"os": "unknown", "architecture": "unknown"}}
+        assert check(memory, index_bytes(nowhere)) == ()
+
+
+@pytest.mark.parametrize(
+    "data", [b'{"schemaVersion": 2, "Layers": []}', b"{", b'{"schemaVersion": 1}', b'{"manifests": [], "layers": []}']
+)
+def test_what_others_may_read_as_a_manifest_is_undetermined(data):
+    memory = Memory()
+    assert codes(memory, index_bytes(memory.put_blob(data, "application/x"))) == ["unsupported"]
+    assert check(memory, index_bytes(memory.put_blob(b"[" + data, "application/x"))) == ()
+
+
+def test_what_is_too_large_for_a_manifest_is_hashed_only(monkeypatch):
+    memory = Memory()
+    entry = memory.put_blob(image(memory, memory.put_blob(b"gone")), "application/x")
+    memory.blobs.pop(describe(b"gone")["digest"])
+    assert codes(memory, index_bytes(entry)) == ["not-found"]
+    monkeypatch.setattr(limits, "MANIFEST_BYTES", entry["size"] - 1)
+    assert check(memory, index_bytes(entry)) == ()
+
+
 def nested(memory, depth):
     data = index_bytes(memory.put_image())
     for _ in range(depth - 1):

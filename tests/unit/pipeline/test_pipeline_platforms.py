@@ -160,9 +160,19 @@ def test_nested_indexes_are_searched_to_the_limit(wanted):
         found(wanted, nest(memory, limits.INDEX_DEPTH), memory=memory)
 
 
-def test_a_fitting_image_is_taken_before_a_nested_index_is_opened():
+@pytest.mark.parametrize("listed", [{}, {"platform": {}}, {"platform": {"os": "linux", "architecture": "x86_64"}}])
+def test_a_nested_index_that_fits_is_opened_beside_a_fitting_image(listed):
     memory = Memory()
-    (chosen,) = found("linux/amd64", nest(memory, 1), entry("near", "linux/amd64"), memory=memory)
+    inner = {**nest(memory, 1), **listed}
+    chosen = found("linux/amd64", inner, entry("near", "linux/amd64"), memory=memory)
+    assert [str(child.digest) for child in chosen] == [entry("near")["digest"], entry("deep")["digest"]]
+
+
+@pytest.mark.parametrize("listed", ["linux/arm64", "windows/amd64", "unknown/unknown", "unknown/amd64"])
+def test_a_nested_index_for_another_platform_is_not_opened(listed):
+    memory = Memory()
+    inner = entry("", listed, media_type=OCI_INDEX) | nest(memory, 1)
+    (chosen,) = found("linux/amd64", inner, entry("near", "linux/amd64"), memory=memory)
     assert str(chosen.digest) == entry("near")["digest"]
     assert memory.asked == []
 
