@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import shutil
-import threading
-from contextlib import contextmanager
 from pathlib import Path
-
-from plimsoll.embedded.server import RegistryServer
-from plimsoll.embedded.store import Store
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "policy"
 LOCAL = json.loads((VECTORS / "cases.json").read_bytes())
@@ -40,23 +34,6 @@ def lay_out(folder, *, registry="127.0.0.1:1"):
 
 def filled_in(text, lab, registry="127.0.0.1:1"):
     return text.replace("@LAB@", str(lab)).replace("@REG@", registry)
-
-
-@contextmanager
-def served(root):
-    """The layouts below ``root`` as a registry, served by a thread with a loop of its own; gives HOST:PORT."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    with Store(root) as store:
-        server = RegistryServer(store)
-        try:
-            yield asyncio.run_coroutine_threadsafe(server.start(), loop).result(20)
-        finally:
-            asyncio.run_coroutine_threadsafe(server.stop(), loop).result(20)
-            loop.call_soon_threadsafe(loop.stop)
-            thread.join(20)
-            loop.close()
 
 
 def push(lab, root):

@@ -1,36 +1,17 @@
 """``--format junit`` and ``sarif`` as a CI job gets them: a list of images in the embedded registry, one of them absent."""
 
-import asyncio
 import os
 import subprocess
 import sys
-import threading
 from collections import Counter
-from contextlib import contextmanager
 
 import pytest
 
 from fakes.report_schemas import read_junit, read_sarif
+from fakes.served import served_store
 from plimsoll.embedded.demo_images import EXPECTED, MIN_IMAGES, build_demo
-from plimsoll.embedded.server import RegistryServer
 from plimsoll.embedded.store import Store
 from plimsoll.model.verdict import Outcome
-
-
-@contextmanager
-def served(store):
-    """The store, served by a thread with a loop of its own; gives HOST:PORT."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    server = RegistryServer(store)
-    try:
-        yield asyncio.run_coroutine_threadsafe(server.start(), loop).result(20)
-    finally:
-        asyncio.run_coroutine_threadsafe(server.stop(), loop).result(20)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(20)
-        loop.close()
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +19,7 @@ def job(tmp_path_factory):
     """A working directory with a key and a list; gives what runs ``verify`` there, and the images with their dues."""
     folder = tmp_path_factory.mktemp("job")
     (folder / "images").mkdir()
-    with Store(folder / "images", writable=True) as store, served(store) as registry:
+    with Store(folder / "images", writable=True) as store, served_store(store) as registry:
         demo = build_demo(store, root=folder / "images", registry=registry, seed=b"\x08" * 32, count=2 * MIN_IMAGES)
         trust = ["--insecure-ignore-tlog"]
         for at, pem in enumerate(demo.trusted_keys):

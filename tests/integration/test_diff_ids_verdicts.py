@@ -16,8 +16,8 @@ import pytest
 
 from fakes.layers import DOCKER, OCI, TAR, config_of, digest_of, gzipped, layer, zstd
 from fakes.layouts import LayoutWriter, fields
-from fakes.policy_lab import served
 from fakes.saved import SavedWriter
+from fakes.served import served
 from plimsoll.cli.main import main
 from plimsoll.model.descriptor import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST
 

@@ -7,7 +7,8 @@ import os
 
 import pytest
 
-from fakes.policy_lab import DOCKER, filled_in, lay_out, push, served
+from fakes.policy_lab import DOCKER, filled_in, lay_out, push
+from fakes.served import served
 from plimsoll.cli.main import main
 
 

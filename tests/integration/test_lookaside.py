@@ -13,7 +13,8 @@ from contextlib import contextmanager
 import pytest
 from aiohttp import web
 
-from fakes.policy_lab import lay_out, push, served
+from fakes.policy_lab import lay_out, push
+from fakes.served import served
 from fakes.signing import SIGNATURE, SIMPLE_SIGNING, b64, payload_bytes, signer
 from plimsoll import limits
 from plimsoll.cli.main import main

@@ -6,7 +6,8 @@ import os
 
 import pytest
 
-from fakes.policy_lab import DOCKER, LOCAL, filled_in, lay_out, push, served
+from fakes.policy_lab import DOCKER, LOCAL, filled_in, lay_out, push
+from fakes.served import served
 from plimsoll.cli.main import main
 
 EXITS = {0: "accepted", 1: "error", 2: "error", 3: "rejected", 4: "undetermined"}

@@ -1,39 +1,20 @@
 """``plimsoll verify`` as a process of its own, against the embedded registry full of demo images."""
 
-import asyncio
 import json
 import os
 import subprocess
 import sys
-import threading
 from collections import Counter
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from fakes.served import served_store
 from plimsoll.embedded.demo_images import EXPECTED, REPOSITORY, Demo, build_demo
-from plimsoll.embedded.server import RegistryServer
 from plimsoll.embedded.store import Store
 
 IMAGES = 60
-
-
-@contextmanager
-def served(store):
-    """The store, served by a thread with a loop of its own; gives HOST:PORT."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    server = RegistryServer(store)
-    try:
-        yield asyncio.run_coroutine_threadsafe(server.start(), loop).result(20)
-    finally:
-        asyncio.run_coroutine_threadsafe(server.stop(), loop).result(20)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(20)
-        loop.close()
 
 
 @dataclass(frozen=True)
@@ -77,7 +58,7 @@ def place(tmp_path_factory):
     folder = tmp_path_factory.mktemp("demo")
     root = folder / "images"
     root.mkdir()
-    with Store(root, writable=True) as store, served(store) as registry:
+    with Store(root, writable=True) as store, served_store(store) as registry:
         demo = build_demo(store, root=root, registry=registry, seed=b"\x07" * 32, count=IMAGES)
         trust = ["--insecure-ignore-tlog"]
         for at, pem in enumerate(demo.trusted_keys):
